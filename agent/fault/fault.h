@@ -1,0 +1,35 @@
+// What a kind of fault is to the agent: how an action of it compiles to a rule, and what its
+// counters prove. One kind is one file pair here, one line in fault.cpp, one example plan and one
+// test.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/agent.h"
+#include "agent/rule_table.h"
+#include "common/plan.h"
+
+namespace holdfast::agent {
+
+struct CompiledFault {
+  hf_rule rule{};
+  std::vector<NameMatch> names;  // dns
+};
+
+struct FaultType {
+  plan::FaultKind kind;
+  CompiledFault (*compile)(const plan::Action& action);
+  // Whether the kernel's counters show that the fault hit traffic.
+  bool (*proven)(const Counters& counters);
+  // One line for people: "1204 of 1204 matched packets dropped".
+  std::string (*proof)(const Counters& counters);
+};
+
+const FaultType& fault_type(plan::FaultKind kind);
+
+// "no packet matched" or "N of M matched packets dropped": what most kinds say.
+std::string dropped_proof(const Counters& counters);
+inline constexpr const char* kNoPacketMatched = "no packet matched";
+
+}  // namespace holdfast::agent

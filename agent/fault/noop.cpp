@@ -1,0 +1,26 @@
+#include "agent/fault/noop.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::agent {
+
+FaultType noop_fault() {
+  return {
+      .kind = plan::FaultKind::noop,
+      .compile =
+          [](const plan::Action&) {
+            return CompiledFault{
+                .rule = {.deadline_ns = 0, .loss_threshold = 0, .kind = HF_NOOP, .dns_response = 0},
+                .names = {}};
+          },
+      .proven = [](const Counters& counters) { return counters.matched_packets > 0; },
+      .proof =
+          [](const Counters& counters) {
+            return counters.matched_packets == 0
+                       ? std::string(kNoPacketMatched)
+                       : fmt::format("{} packets matched, none touched", counters.matched_packets);
+          },
+  };
+}
+
+}  // namespace holdfast::agent

@@ -1,0 +1,136 @@
+#include "agent/kernel/libbpf_kernel.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "agent/kernel/attachment.h"
+#include "agent/kernel/rule_maps.h"
+#include "agent/kernel/snapshot.h"
+
+namespace holdfast::agent::kernel {
+namespace {
+
+class LibbpfDataPath : public DataPath {
+ public:
+  LibbpfDataPath(const NetNamespace& netns, bool use_tcx, std::unique_ptr<RuleMaps> maps)
+      : netns_(netns), use_tcx_(use_tcx), maps_(std::move(maps)) {}
+
+  Result<void> attach(const std::vector<Link>& links) override {
+    auto result = follow(links);
+    if (!result) {
+      (void)detach();
+    }
+    return result;
+  }
+
+  Result<void> follow(const std::vector<Link>& links) override {
+    return netns_.run([&]() -> Result<void> {
+      for (const Link& link : links) {
+        if (covered_.contains(link.ifindex)) {
+          continue;
+        }
+        for (const hf_direction direction : {HF_TO, HF_FROM}) {
+          const int program = maps_->program_fd(direction, link.has_ethernet());
+          auto attachment = use_tcx_ ? attach_tcx(program, link.ifindex, direction)
+                                     : attach_clsact(netns_, program, link.ifindex, direction);
+          if (!attachment) {
+            return std::unexpected(attachment.error().with_context(
+                fmt::format("interface {} in {}", link.name, netns_.label())));
+          }
+          attachments_.push_back(std::move(*attachment));
+        }
+        covered_.insert(link.ifindex);
+      }
+      return {};
+    });
+  }
+
+  // Goes on after a failure, so that one interface that can't be cleaned does not keep the others
+  // dirty.
+  Result<void> detach() override {
+    Result<void> first;
+    for (auto& attachment : attachments_) {
+      auto reverted = attachment->revert();
+      if (!reverted && first) {
+        first = std::move(reverted);
+      }
+    }
+    attachments_.clear();
+    covered_.clear();
+    return first;
+  }
+
+  bool attached() const override { return !attachments_.empty(); }
+  void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) override {
+    maps_->activate(rule, direction, deadline_ns);
+  }
+  void deactivate(std::size_t rule) override { maps_->deactivate(rule); }
+  void set_lease(std::uint64_t deadline_ns) override { maps_->set_lease(deadline_ns); }
+  Result<hf_counters> counters(std::size_t rule) const override { return maps_->counters(rule); }
+
+ private:
+  const NetNamespace& netns_;
+  bool use_tcx_;
+  std::unique_ptr<RuleMaps> maps_;
+  std::vector<std::unique_ptr<Attachment>> attachments_;
+  std::set<std::uint32_t> covered_;
+};
+
+class LibbpfKernel : public Kernel {
+ public:
+  explicit LibbpfKernel(std::string mechanism) : mechanism_(std::move(mechanism)) {}
+  std::string mechanism() const override { return mechanism_; }
+
+  Result<std::vector<Link>> links(const NetNamespace& netns) override {
+    std::vector<Link> found;
+    auto result = netns.run([&]() -> Result<void> {
+      auto listed = list_links();
+      if (!listed) {
+        return std::unexpected(listed.error());
+      }
+      found = std::move(*listed);
+      return {};
+    });
+    if (!result) {
+      return std::unexpected(result.error());
+    }
+    return found;
+  }
+
+  Result<std::unique_ptr<DataPath>> load(const NetNamespace& netns, const TableImage& table,
+                                         const std::vector<hf_protected>& endpoints) override {
+    auto maps = RuleMaps::load(table, endpoints);
+    if (!maps) {
+      return std::unexpected(maps.error());
+    }
+    return std::make_unique<LibbpfDataPath>(netns, mechanism_ == "tcx", std::move(*maps));
+  }
+
+  Result<Snapshot> snapshot(const NetNamespace& netns) override {
+    Snapshot taken;
+    auto result = netns.run([&]() -> Result<void> {
+      auto snapshot = take_snapshot();
+      if (!snapshot) {
+        return std::unexpected(snapshot.error());
+      }
+      taken = std::move(*snapshot);
+      return {};
+    });
+    if (!result) {
+      return std::unexpected(result.error());
+    }
+    return taken;
+  }
+
+ private:
+  std::string mechanism_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_libbpf_kernel(std::string mechanism) {
+  return std::make_unique<LibbpfKernel>(std::move(mechanism));
+}
+
+}  // namespace holdfast::agent::kernel

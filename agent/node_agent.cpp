@@ -1,0 +1,441 @@
+#include "agent/node_agent.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "agent/fault/fault.h"
+#include "agent/kernel/snapshot.h"
+#include "agent/protect.h"
+#include "agent/reaper.h"
+#include "agent/resolve_host.h"
+#include "agent/target/target.h"
+
+namespace holdfast::agent {
+namespace {
+
+constexpr std::size_t kListedAddresses = 8;
+
+// One network namespace that some action is aimed at.
+struct Site {
+  kernel::NetNamespace netns;
+  std::vector<kernel::Link> links;
+  bool whole_namespace = false;
+  std::vector<RuleSpec> rules;
+  std::unique_ptr<kernel::DataPath> path;
+  std::optional<kernel::Snapshot> before;
+  int live_actions = 0;
+};
+
+struct Placed {
+  plan::Action action;
+  std::size_t site = 0;
+  std::size_t rule = 0;
+  bool live = false;
+};
+
+std::uint64_t monotonic_ns() {
+  // On Linux the steady clock is CLOCK_MONOTONIC, which is what the program compares with.
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+void add_links(std::vector<kernel::Link>& into, const std::vector<kernel::Link>& from) {
+  for (const kernel::Link& link : from) {
+    if (std::none_of(into.begin(), into.end(),
+                     [&](const kernel::Link& other) { return other.ifindex == link.ifindex; })) {
+      into.push_back(link);
+    }
+  }
+}
+
+// Host names of the match become addresses, once, before anything is injected.
+Result<void> resolve_hosts(plan::Match& match, std::vector<std::string>& notes) {
+  for (const std::string& host : match.hosts) {
+    auto addresses = resolve_host(host);
+    if (!addresses) {
+      return std::unexpected(addresses.error());
+    }
+    std::vector<std::string> written;
+    for (const plan::Prefix& address : *addresses) {
+      written.push_back(address.written);
+      match.addresses.push_back(address);
+    }
+    notes.push_back(fmt::format("{} is {} for the whole run", host, fmt::join(written, ", ")));
+  }
+  match.hosts.clear();
+  return {};
+}
+
+std::vector<std::string> describe_rule(const RuleSpec& rule, const plan::Action& action) {
+  plan::Match shown = rule.match;
+  const std::size_t hidden =
+      shown.addresses.size() > kListedAddresses ? shown.addresses.size() - kListedAddresses : 0;
+  if (hidden > 0) {
+    shown.addresses.resize(kListedAddresses);
+  }
+  return {fmt::format("{}: {}{}", plan::describe_fault(action), plan::describe(shown),
+                      hidden > 0 ? fmt::format(" and {} more addresses", hidden) : "")};
+}
+
+class NodeAgent : public Agent {
+ public:
+  NodeAgent(std::unique_ptr<kernel::Kernel> kernel, NodeAgentOptions options)
+      : kernel_(std::move(kernel)), options_(std::move(options)) {}
+  ~NodeAgent() override {
+    auto removed = NodeAgent::disarm_all();
+    if (!removed) {
+      spdlog::error("{}", removed.error().message);
+    }
+  }
+
+  Result<std::vector<PreparedAction>> prepare(const plan::Experiment& experiment,
+                                              const std::vector<ProtectedPeer>& peers) override;
+  Result<void> snapshot_host() override;
+  Result<void> arm(std::size_t index) override;
+  Result<void> disarm(std::size_t index) override;
+  Result<void> disarm_all() override;
+  void renew_lease() override;
+  Duration lease_period() const override { return options_.lease; }
+  Result<Counters> counters(std::size_t index) const override;
+  Result<std::vector<HostDifference>> compare_host() override;
+
+ private:
+  Result<PreparedAction> place(const plan::Action& action,
+                               const std::vector<ProtectedEndpoint>& endpoints);
+  Site& site_of(ResolvedTarget& target);
+  Result<void> attach(Site& site);
+  Result<void> journal_filters(Site& site);
+  Result<void> disarm_locked(std::size_t index);
+  void follow_new_links(Site& site);
+
+  mutable std::mutex mutex_;
+  std::unique_ptr<kernel::Kernel> kernel_;
+  NodeAgentOptions options_;
+  std::deque<Site> sites_;  // stays where it is: data paths refer to its namespaces
+  std::vector<Placed> placed_;
+  std::optional<Journal> journal_;
+  std::optional<Reaper> reaper_;
+  std::chrono::steady_clock::time_point links_read_{};
+};
+
+Site& NodeAgent::site_of(ResolvedTarget& target) {
+  const auto known = std::find_if(sites_.begin(), sites_.end(), [&](const Site& site) {
+    return site.netns.inode() == target.netns.inode();
+  });
+  if (known != sites_.end()) {
+    return *known;
+  }
+  sites_.push_back({.netns = std::move(target.netns),
+                    .links = {},
+                    .whole_namespace = false,
+                    .rules = {},
+                    .path = {},
+                    .before = {},
+                    .live_actions = 0});
+  return sites_.back();
+}
+
+Result<PreparedAction> NodeAgent::place(const plan::Action& action,
+                                        const std::vector<ProtectedEndpoint>& endpoints) {
+  auto target = resolve_target(action.target, *kernel_);
+  if (!target) {
+    return std::unexpected(target.error());
+  }
+  PreparedAction prepared{.name = action.name,
+                          .target = target->description,
+                          .interfaces = {},
+                          .mechanism = kernel_->mechanism(),
+                          .rules = {},
+                          .notes = target->notes};
+  const CompiledFault fault = fault_type(action.fault).compile(action);
+  RuleSpec rule{.action = action.name,
+                .match = action.match,
+                .interfaces = {},
+                .names = fault.names,
+                .rule = fault.rule};
+  if (auto resolved = resolve_hosts(rule.match, prepared.notes); !resolved) {
+    return std::unexpected(resolved.error());
+  }
+  const std::uint64_t inode = target->netns.inode();
+  const ProtectedEndpoint* hit = find_overlap(rule, endpoints, inode);
+  if (hit != nullptr && !action.spare_protected) {
+    return fail(ErrorKind::conflict,
+                fmt::format("its match covers {}, which is protected", hit->why),
+                "narrow `match` (addresses, ports), or write `protected: spare` into the action: "
+                "protected traffic then "
+                "passes while the rest is hit");
+  }
+  if (hit != nullptr) {
+    prepared.notes.push_back(fmt::format("{} is covered by the match and spared", hit->why));
+  }
+  Site& site = site_of(*target);
+  for (const kernel::Link& link : target->links) {
+    prepared.interfaces.push_back(link.name);
+    if (!target->whole_namespace) {
+      rule.interfaces.push_back(link.ifindex);
+    }
+  }
+  add_links(site.links, target->links);
+  site.whole_namespace = site.whole_namespace || target->whole_namespace;
+  prepared.rules = describe_rule(rule, action);
+  placed_.push_back({.action = action, .site = 0, .rule = site.rules.size(), .live = false});
+  placed_.back().site = static_cast<std::size_t>(
+      std::find_if(sites_.begin(), sites_.end(), [&](const Site& one) { return &one == &site; }) -
+      sites_.begin());
+  site.rules.push_back(std::move(rule));
+  return prepared;
+}
+
+Result<std::vector<PreparedAction>> NodeAgent::prepare(const plan::Experiment& experiment,
+                                                       const std::vector<ProtectedPeer>& peers) {
+  const std::lock_guard lock(mutex_);
+  if (!placed_.empty()) {
+    return fail(ErrorKind::internal, "prepare() was called twice");
+  }
+  auto here = kernel::NetNamespace::current();
+  if (!here) {
+    return std::unexpected(here.error());
+  }
+  std::vector<ProtectedPeer> all = peers;
+  all.insert(all.end(), options_.protect.begin(), options_.protect.end());
+  auto endpoints = protected_endpoints(all, here->inode());
+  if (!endpoints) {
+    return std::unexpected(endpoints.error());
+  }
+  std::vector<PreparedAction> prepared;
+  for (const plan::Action& action : experiment.method) {
+    auto placed = place(action, *endpoints);
+    if (!placed) {
+      Error error = placed.error().with_context(
+          fmt::format("{}:{}: action \"{}\"", action.where.file, action.where.line, action.name));
+      return std::unexpected(std::move(error));
+    }
+    prepared.push_back(std::move(*placed));
+  }
+  for (Site& site : sites_) {
+    auto table = build_table(site.rules);
+    if (!table) {
+      return std::unexpected(table.error());
+    }
+    auto path = kernel_->load(site.netns, *table, for_namespace(*endpoints, site.netns.inode()));
+    if (!path) {
+      return std::unexpected(path.error());
+    }
+    site.path = std::move(*path);
+  }
+  return prepared;
+}
+
+Result<void> NodeAgent::snapshot_host() {
+  const std::lock_guard lock(mutex_);
+  auto journal = Journal::open(options_.journal_directory, options_.run_id);
+  if (!journal) {
+    return std::unexpected(journal.error());
+  }
+  journal_.emplace(std::move(*journal));
+  for (Site& site : sites_) {
+    if (auto claimed = journal_->claim(site.netns.inode(), site.netns.label()); !claimed) {
+      journal_->settle();
+      return claimed;
+    }
+    auto taken = kernel_->snapshot(site.netns);
+    if (!taken) {
+      journal_->settle();
+      return std::unexpected(taken.error());
+    }
+    site.before = std::move(*taken);
+  }
+  if (kernel_->mechanism() == "clsact") {
+    auto reaper = Reaper::start(options_.journal_directory);
+    if (!reaper) {
+      return std::unexpected(reaper.error());
+    }
+    reaper_.emplace(std::move(*reaper));
+  }
+  return {};
+}
+
+Result<void> NodeAgent::journal_filters(Site& site) {
+  if (kernel_->mechanism() != "clsact") {
+    return {};
+  }
+  for (const kernel::Link& link : site.links) {
+    const std::string key = fmt::format("qdisc|{} clsact ", link.name);
+    const bool there =
+        site.before && std::any_of(site.before->entries.begin(), site.before->entries.end(),
+                                   [&](const auto& entry) { return entry.first.starts_with(key); });
+    auto recorded = journal_->record({.netns = site.netns.inode(),
+                                      .ifindex = link.ifindex,
+                                      .interface = link.name,
+                                      .made_qdisc = !there});
+    if (!recorded) {
+      return recorded;
+    }
+  }
+  return {};
+}
+
+Result<void> NodeAgent::attach(Site& site) {
+  if (site.path->attached()) {
+    return {};
+  }
+  if (auto journaled = journal_filters(site); !journaled) {
+    return journaled;
+  }
+  return site.path->attach(site.links);
+}
+
+Result<void> NodeAgent::arm(std::size_t index) {
+  const std::lock_guard lock(mutex_);
+  if (!journal_) {
+    return fail(ErrorKind::internal, "arm() before snapshot_host()");
+  }
+  Placed& placed = placed_.at(index);
+  Site& site = sites_[placed.site];
+  if (auto attached = attach(site); !attached) {
+    return std::unexpected(
+        attached.error().with_context(fmt::format("action \"{}\"", placed.action.name)));
+  }
+  const std::uint64_t now = monotonic_ns();
+  site.path->set_lease(now + static_cast<std::uint64_t>(options_.lease.count()));
+  site.path->activate(placed.rule, placed.action.match.direction,
+                      now + static_cast<std::uint64_t>(placed.action.duration.count()));
+  if (!placed.live) {
+    placed.live = true;
+    ++site.live_actions;
+  }
+  return {};
+}
+
+Result<void> NodeAgent::disarm_locked(std::size_t index) {
+  Placed& placed = placed_.at(index);
+  if (!placed.live) {
+    return {};
+  }
+  Site& site = sites_[placed.site];
+  site.path->deactivate(placed.rule);
+  placed.live = false;
+  if (--site.live_actions > 0) {
+    return {};
+  }
+  // Idle means idle: with no rule live, nothing is attached.
+  site.path->set_lease(0);
+  return site.path->detach();
+}
+
+Result<void> NodeAgent::disarm(std::size_t index) {
+  const std::lock_guard lock(mutex_);
+  return disarm_locked(index);
+}
+
+Result<void> NodeAgent::disarm_all() {
+  const std::lock_guard lock(mutex_);
+  // All leases first: packets flow again at once, however long the detaching takes.
+  for (Site& site : sites_) {
+    if (site.path) {
+      site.path->set_lease(0);
+    }
+  }
+  Result<void> first;
+  for (std::size_t i = 0; i < placed_.size(); ++i) {
+    auto removed = disarm_locked(i);
+    if (!removed && first) {
+      first = std::move(removed);
+    }
+  }
+  if (first && journal_) {
+    journal_->settle();
+  }
+  return first;
+}
+
+void NodeAgent::follow_new_links(Site& site) {
+  auto all = kernel_->links(site.netns);
+  if (!all) {
+    return;  // asked again with the next heartbeat
+  }
+  std::vector<std::string> notes;
+  const std::size_t known = site.links.size();
+  add_links(site.links, covering_links(*all, notes));
+  if (site.links.size() == known) {
+    return;
+  }
+  (void)journal_filters(site);
+  if (auto followed = site.path->follow(site.links); !followed) {
+    spdlog::warn("an interface that appeared is not covered: {}", followed.error().message);
+  }
+}
+
+void NodeAgent::renew_lease() {
+  const std::lock_guard lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  const bool look = now - links_read_ >= std::chrono::seconds(1);
+  if (look) {
+    links_read_ = now;
+  }
+  const std::uint64_t deadline =
+      monotonic_ns() + static_cast<std::uint64_t>(options_.lease.count());
+  for (Site& site : sites_) {
+    if (site.live_actions > 0) {
+      site.path->set_lease(deadline);
+      if (look && site.whole_namespace) {
+        follow_new_links(site);
+      }
+    }
+  }
+}
+
+Result<Counters> NodeAgent::counters(std::size_t index) const {
+  const std::lock_guard lock(mutex_);
+  const Placed& placed = placed_.at(index);
+  auto raw = sites_[placed.site].path->counters(placed.rule);
+  if (!raw) {
+    return std::unexpected(raw.error());
+  }
+  return Counters{.matched_packets = raw->matched_packets,
+                  .matched_bytes = raw->matched_bytes,
+                  .dropped_packets = raw->dropped_packets,
+                  .dropped_bytes = raw->dropped_bytes,
+                  .answered_packets = raw->answered_packets,
+                  .spared_packets = raw->spared_packets};
+}
+
+Result<std::vector<HostDifference>> NodeAgent::compare_host() {
+  const std::lock_guard lock(mutex_);
+  std::vector<HostDifference> differences;
+  for (const Site& site : sites_) {
+    if (!site.before) {
+      continue;
+    }
+    auto after = kernel_->snapshot(site.netns);
+    if (!after) {
+      return std::unexpected(after.error());
+    }
+    for (const kernel::SnapshotDifference& one : kernel::compare(*site.before, *after)) {
+      const bool ours =
+          one.which.find("hf_") != std::string::npos || one.after.find("hf_") != std::string::npos;
+      differences.push_back({.what = one.what,
+                             .where = fmt::format("{} in {}", one.which, site.netns.label()),
+                             .before = one.before,
+                             .after = one.after,
+                             .cure = ours ? "the next `holdfast run` removes it"
+                                          : "not made by holdfast; see who changed it"});
+    }
+  }
+  return differences;
+}
+
+}  // namespace
+
+std::unique_ptr<Agent> make_node_agent(std::unique_ptr<kernel::Kernel> kernel,
+                                       NodeAgentOptions options) {
+  return std::make_unique<NodeAgent>(std::move(kernel), std::move(options));
+}
+
+}  // namespace holdfast::agent

@@ -1,0 +1,200 @@
+#include "agent/rule_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+
+namespace holdfast::agent {
+namespace {
+
+void merge(hf_bits& into, const hf_bits& from) {
+  for (int i = 0; i < HF_WORDS; ++i) {
+    into.word[i] |= from.word[i];
+  }
+}
+
+bool covers(const plan::Prefix& outer, const plan::Prefix& inner) {
+  if (outer.length > inner.length) {
+    return false;
+  }
+  const int whole = outer.length / 8;
+  if (!std::equal(outer.address.begin(), outer.address.begin() + whole, inner.address.begin())) {
+    return false;
+  }
+  const int rest = outer.length % 8;
+  const auto mask = static_cast<std::uint8_t>(0xff << (8 - rest));
+  return rest == 0 || (outer.address[whole] & mask) == (inner.address[whole] & mask);
+}
+
+struct PrefixEntry {
+  plan::Prefix prefix;
+  hf_bits bits{};
+};
+
+// A longest-prefix match finds one entry, so each entry carries the rules of those around it too.
+void add_prefixes(std::vector<PrefixEntry> entries, TableImage& image) {
+  std::stable_sort(entries.begin(), entries.end(), [](const PrefixEntry& a, const PrefixEntry& b) {
+    return a.prefix.length < b.prefix.length;
+  });
+  std::vector<PrefixEntry> unique;
+  for (const PrefixEntry& entry : entries) {
+    auto same = std::find_if(unique.begin(), unique.end(), [&](const PrefixEntry& other) {
+      return other.prefix.length == entry.prefix.length && covers(other.prefix, entry.prefix);
+    });
+    if (same != unique.end()) {
+      merge(same->bits, entry.bits);
+    } else {
+      unique.push_back(entry);
+    }
+  }
+  for (const PrefixEntry& entry : unique) {
+    hf_prefix_key key{.prefix_length = static_cast<__u32>(entry.prefix.length), .address = {}};
+    std::copy(entry.prefix.address.begin(), entry.prefix.address.end(), key.address.byte);
+    hf_bits bits = entry.bits;
+    for (const PrefixEntry& outer : unique) {
+      if (covers(outer.prefix, entry.prefix)) {
+        merge(bits, outer.bits);
+      }
+    }
+    image.prefixes.emplace_back(key, bits);
+  }
+}
+
+void add_names(const std::map<std::string, hf_name_value>& names, TableImage& image) {
+  for (const auto& [reversed, value] : names) {
+    hf_name_key key{.prefix_length = static_cast<__u32>(reversed.size() * 8), .reversed = {}};
+    std::memcpy(key.reversed, reversed.data(), reversed.size());
+    hf_name_value whole = value;
+    whole.length = static_cast<__u32>(reversed.size());
+    for (const auto& [outer, outer_value] : names) {
+      if (reversed.starts_with(outer)) {
+        merge(whole.zone, outer_value.zone);
+      }
+    }
+    image.names.emplace_back(key, whole);
+  }
+}
+
+void add_ports(const std::vector<plan::PortRange>& ranges, std::size_t rule,
+               std::map<std::uint16_t, hf_bits>& table, hf_bits& any) {
+  if (ranges.empty()) {
+    set_bit(any, rule);
+  }
+  for (const plan::PortRange& range : ranges) {
+    for (unsigned port = range.first; port <= range.last; ++port) {
+      set_bit(table[static_cast<std::uint16_t>(port)], rule);
+    }
+  }
+}
+
+void add_protocol(plan::Protocol protocol, std::size_t rule, hf_control& control) {
+  const auto admit = [&](int protocol_class) { set_bit(control.protocol[protocol_class], rule); };
+  switch (protocol) {
+    case plan::Protocol::any:
+      for (int i = 0; i < HF_PROTOCOLS; ++i) {
+        admit(i);
+      }
+      break;
+    case plan::Protocol::tcp:
+      admit(HF_TCP);
+      break;
+    case plan::Protocol::udp:
+      admit(HF_UDP);
+      break;
+    case plan::Protocol::icmp:
+      admit(HF_ICMP);
+      break;
+  }
+}
+
+}  // namespace
+
+Result<std::string> reversed_wire_name(const std::string& name) {
+  std::string wire;
+  for (std::size_t start = 0; name != "." && start < name.size();) {
+    const std::size_t dot = std::min(name.find('.', start), name.size());
+    const std::size_t length = dot - start;
+    if (length == 0 || length > 63) {
+      return fail(ErrorKind::usage, fmt::format("\"{}\" has a label of {} octets", name, length),
+                  "labels have 1 to 63 octets (RFC 1035, 2.3.4)");
+    }
+    wire.push_back(static_cast<char>(length));
+    std::transform(name.begin() + static_cast<std::ptrdiff_t>(start),
+                   name.begin() + static_cast<std::ptrdiff_t>(dot), std::back_inserter(wire),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    start = dot + 1;
+  }
+  wire.push_back('\0');
+  if (wire.size() > 255) {
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is longer than a DNS name can be", name),
+                "at most 253 characters (RFC 1035, 2.3.4)");
+  }
+  std::reverse(wire.begin(), wire.end());
+  return wire;
+}
+
+Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
+  if (rules.size() > HF_MAX_RULES) {
+    return fail(ErrorKind::usage,
+                fmt::format("{} actions on one network namespace; at most {} fit", rules.size(),
+                            HF_MAX_RULES),
+                "put several addresses, ports or names into one action: they cost nothing more");
+  }
+  TableImage image;
+  hf_control& control = image.control;
+  std::map<std::array<std::uint8_t, 16>, hf_bits> singles;
+  std::vector<PrefixEntry> prefixes;
+  std::map<std::string, hf_name_value> names;
+
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const RuleSpec& spec = rules[i];
+    control.rules[i] = spec.rule;
+    set_bit(control.of_kind[spec.rule.kind], i);
+    if (spec.match.addresses.empty()) {
+      set_bit(control.any_address, i);
+    }
+    for (const plan::Prefix& prefix : spec.match.addresses) {
+      if (prefix.is_single()) {
+        set_bit(singles[prefix.address], i);
+      } else {
+        prefixes.push_back({prefix, {}});
+        set_bit(prefixes.back().bits, i);
+      }
+    }
+    add_protocol(spec.match.protocol, i, control);
+    add_ports(spec.match.ports, i, image.remote_ports, control.any_remote_port);
+    add_ports(spec.match.local_ports, i, image.local_ports, control.any_local_port);
+    if (spec.interfaces.empty()) {
+      set_bit(control.any_interface, i);
+    }
+    for (const std::uint32_t ifindex : spec.interfaces) {
+      set_bit(image.interfaces[ifindex], i);
+    }
+    for (const NameMatch& match : spec.names) {
+      auto reversed = reversed_wire_name(match.name);
+      if (!reversed) {
+        return std::unexpected(reversed.error().with_context(spec.action));
+      }
+      hf_name_value& value = names[*reversed];
+      set_bit(match.and_everything_below ? value.zone : value.exact, i);
+    }
+  }
+  for (const auto& [address, bits] : singles) {
+    hf_address key{};
+    std::copy(address.begin(), address.end(), key.byte);
+    image.addresses.emplace_back(key, bits);
+  }
+  add_prefixes(std::move(prefixes), image);
+  add_names(names, image);
+  control.use_addresses = !image.addresses.empty();
+  control.use_prefixes = !image.prefixes.empty();
+  control.use_remote_ports = !image.remote_ports.empty();
+  control.use_local_ports = !image.local_ports.empty();
+  control.use_interfaces = !image.interfaces.empty();
+  return image;
+}
+
+}  // namespace holdfast::agent

@@ -1,0 +1,126 @@
+/* What the BPF programs and the agent share: the rule table's layout and its limits.
+ *
+ * Included by C (clang -target bpf) and by C++. Only fixed widths, padding written out, sizes asserted below: one side
+ * compiled against another version of this file would read garbage in the kernel's hot path.
+ *
+ * A rule is one bit in a bitmap. Every match dimension (address, ports, protocol, …) is looked up once per packet and
+ * yields the bitmap of the rules that it admits; what is left of their AND are the rules that the packet matches. The
+ * cost of a packet therefore does not depend on how many rules or addresses there are. */
+#ifndef HOLDFAST_ABI_H
+#define HOLDFAST_ABI_H
+
+#include <linux/types.h>
+
+#define HF_WORDS 4
+#define HF_MAX_RULES (HF_WORDS * 64)
+#define HF_MAX_PROTECTED 32
+#define HF_PORTS 65536
+/* Reversed wire name (RFC 1035, 3.1): at most 255 octets, rounded up to what an LPM trie takes at most. */
+#define HF_NAME_BYTES 256
+
+struct hf_bits {
+  __u64 word[HF_WORDS];
+};
+
+/* Seen from the target: TO are packets that leave it (egress), FROM are those that arrive (ingress). */
+enum hf_direction { HF_TO = 0, HF_FROM = 1, HF_DIRECTIONS = 2 };
+
+/* Stages of composition, in the order in which they are applied. */
+enum hf_kind { HF_NOOP = 0, HF_BLACKHOLE = 1, HF_LOSS = 2, HF_DNS = 3, HF_KINDS = 4 };
+
+/* Classes that a rule's protocol restriction can tell apart. */
+enum hf_protocol { HF_TCP = 0, HF_UDP = 1, HF_ICMP = 2, HF_OTHER = 3, HF_PROTOCOLS = 4 };
+
+enum hf_dns_response {
+  HF_DNS_TIMEOUT = 0, /* the query is dropped; all others are an RCODE (RFC 1035, 4.1.1) + 0 */
+  HF_DNS_SERVFAIL = 2,
+  HF_DNS_NXDOMAIN = 3,
+  HF_DNS_REFUSED = 5,
+};
+
+struct hf_rule {
+  __u64 deadline_ns;    /* CLOCK_MONOTONIC; from then on the rule is dead, whatever the agent does */
+  __u64 loss_threshold; /* HF_LOSS: dropped where a random 32-bit number is below it; 1 << 32 is always */
+  __u32 kind;           /* enum hf_kind */
+  __u32 dns_response;   /* HF_DNS: enum hf_dns_response */
+};
+
+/* One endpoint that no rule can hit: traffic to or from address:port, whichever side the endpoint is on. */
+struct hf_protected {
+  __u8 address[16]; /* IPv4-mapped for IPv4; ignored where any_address */
+  __u16 port;       /* host byte order; 0 is every port */
+  __u8 protocol;    /* IPPROTO_*; 0 is every protocol */
+  __u8 any_address;
+  __u8 local_only; /* only as the target's own port (an sshd that runs here) */
+  __u8 pad[3];
+};
+
+/* One page set that the agent maps and writes in place. A rule exists from the moment its bit is set in `active`, which
+ * is written last, until it is cleared, which is written first. */
+struct hf_control {
+  __u64 lease_deadline_ns; /* CLOCK_MONOTONIC; from then on nothing is injected */
+  struct hf_bits active[HF_DIRECTIONS];
+  struct hf_bits any_address;     /* rules that do not restrict the peer's address */
+  struct hf_bits any_remote_port; /* … its port; the same for the others */
+  struct hf_bits any_local_port;
+  struct hf_bits any_interface;
+  struct hf_bits protocol[HF_PROTOCOLS]; /* rules that admit this class */
+  struct hf_bits of_kind[HF_KINDS];
+  __u32 use_prefixes; /* whether the dimension has any entry; a lookup that can't find anything is skipped */
+  __u32 use_addresses;
+  __u32 use_remote_ports;
+  __u32 use_local_ports;
+  __u32 use_interfaces;
+  __u32 protected_count;
+  struct hf_protected protected_endpoints[HF_MAX_PROTECTED];
+  struct hf_rule rules[HF_MAX_RULES];
+};
+
+struct hf_address {
+  __u8 byte[16]; /* network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
+};
+
+struct hf_prefix_key {
+  __u32 prefix_length; /* bits */
+  struct hf_address address;
+};
+
+/* Key of the name trie: the wire name, lower-cased and reversed, so that a zone is a prefix of the names below it and
+ * the length octets keep "example.com" from matching "badexample.com". */
+struct hf_name_key {
+  __u32 prefix_length; /* bits */
+  __u8 reversed[HF_NAME_BYTES];
+};
+
+struct hf_name_value {
+  struct hf_bits zone;  /* rules for this name and everything below; includes those of all enclosing zones */
+  struct hf_bits exact; /* rules for this very name */
+  __u32 length;         /* of this entry's name in octets, to tell an exact hit from a longer name */
+  __u32 pad;
+};
+
+/* Per CPU and rule. Packets are counted as the kernel hands them over: one GSO frame is one packet. */
+struct hf_counters {
+  __u64 matched_packets, matched_bytes;
+  __u64 dropped_packets, dropped_bytes;
+  __u64 answered_packets;
+  __u64 spared_packets; /* matched, but to or from a protected endpoint: let through */
+};
+
+#ifdef __cplusplus
+#define HF_ASSERT static_assert
+#else
+#define HF_ASSERT _Static_assert
+#endif
+HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
+HF_ASSERT(sizeof(struct hf_rule) == 24, "hf_rule");
+HF_ASSERT(sizeof(struct hf_protected) == 24, "hf_protected");
+HF_ASSERT(sizeof(struct hf_address) == 16, "hf_address");
+HF_ASSERT(sizeof(struct hf_prefix_key) == 20, "hf_prefix_key");
+HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
+HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
+HF_ASSERT(sizeof(struct hf_counters) == 48, "hf_counters");
+HF_ASSERT(sizeof(struct hf_control) == 8 + 32 * (2 + 4 + 4 + 4) + 24 + 24 * HF_MAX_PROTECTED + 24 * HF_MAX_RULES,
+          "hf_control");
+
+#endif

@@ -1,0 +1,10 @@
+// `holdfast help [COMMAND]`: the manual pages.
+#pragma once
+
+#include "cli/command.h"
+
+namespace holdfast::cli {
+
+Command help_command();
+
+}  // namespace holdfast::cli

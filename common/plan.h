@@ -1,0 +1,159 @@
+// The experiment plan as plain structs: what plan_yaml.h produces, and what compilers and the runner read.
+// Everything in here has been checked for form (units, ranges, unknown and duplicate keys); whether a target exists on
+// this node is the agent's to say. Words as in docs/architecture.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/units.h"
+
+namespace holdfast::plan {
+
+// Where in the plan's text something was written, for messages. Line and column count from 1; 0: not known.
+struct Location {
+  std::string file;
+  int line = 0;
+  int column = 0;
+  std::string key_path;  // "spec.method[0].match.ports[1]"
+};
+
+// An IPv4 or IPv6 prefix, IPv4 as IPv4-mapped (RFC 4291, 2.5.5.2: ::ffff:a.b.c.d, length 96 + n).
+struct Prefix {
+  std::array<std::uint8_t, 16> address{};
+  int length = 128;     // 0 to 128, of the mapped form
+  std::string written;  // as in the plan
+  bool is_single() const { return length == 128; }
+};
+
+// Ports from first to last, both included; 1 to 65535.
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+enum class Protocol { any, tcp, udp, icmp };  // icmp: ICMP and ICMPv6
+// Seen from the target: `to` are packets that leave it for the matched peers, `from` are those that come from them.
+enum class Direction { to, from, both };
+
+// Which traffic. Empty lists restrict nothing; entries of one list are alternatives, different lists must all admit.
+struct Match {
+  std::vector<Prefix> addresses;       // the peer's
+  std::vector<std::string> hosts;      // names of peers, resolved on the node at preflight
+  std::vector<PortRange> ports;        // the peer's (a server's port, seen from its client)
+  std::vector<PortRange> local_ports;  // the target's own
+  Protocol protocol = Protocol::any;
+  Direction direction = Direction::to;
+};
+
+// Where. Exactly one of node, netns, pid and interface (interface may be together with netns or pid).
+struct Target {
+  bool node = false;      // every interface of the network namespace the agent runs in
+  std::string netns;      // name under /run/netns, or a path
+  int pid = 0;            // the network namespace of this process; 0: not given
+  std::string interface;  // one interface, in the agent's namespace unless netns or pid says otherwise
+  Location where;
+};
+
+enum class FaultKind { noop, blackhole, loss, dns };
+
+enum class BlackholeHow { drop };
+enum class DnsResponse { nxdomain, servfail, refused, timeout };
+
+struct BlackholeParams {
+  BlackholeHow how = BlackholeHow::drop;
+};
+struct LossParams {
+  Percent percent;  // above 0%, at most 100%; each packet on its own
+};
+struct DnsParams {
+  DnsResponse response = DnsResponse::nxdomain;
+  std::vector<std::string> names;  // exactly these, lower case, without the last dot
+  std::vector<std::string> zones;  // these and everything below them; "." is every name
+};
+
+// One entry of the method.
+struct Action {
+  std::string name;  // unique in the plan
+  FaultKind fault = FaultKind::noop;
+  Duration start_after{};        // after the start of the injecting phase, or after start_after_action ended
+  std::string start_after_action;  // empty: none
+  Duration duration{};
+  Target target;
+  Match match;
+  bool spare_protected = false;  // `protected: spare`: a match that also covers protected traffic is accepted
+  BlackholeParams blackhole;     // only the one of `fault` has a meaning
+  LossParams loss;
+  DnsParams dns;
+  Location where;
+};
+
+enum class Comparison { ge, le, gt, lt, eq, ne };
+struct Tolerance {
+  Comparison comparison = Comparison::ge;
+  double bound = 0;
+  bool admits(double value) const;  // NaN is never admitted
+  std::string text() const;         // ">= 0.99"
+};
+
+enum class When { before, during, after };
+
+struct Probe {
+  std::string name;  // unique among probes and stop conditions
+  std::string query;  // PromQL, instant
+  Tolerance tolerance;
+  std::set<When> when;        // never empty; stop conditions: all three
+  int failure_threshold = 1;  // misses in a row that count as a miss of the probe; 1 to 1000
+  Duration interval{};        // from one evaluation to the next; 100 ms to 1 h
+  Location where;
+};
+
+struct PrometheusConfig {
+  std::string url;  // http(s)://host:port[/path], no trailing slash
+  std::string netns;  // network namespace to query from; empty: the controller's own
+  std::string bearer_token_file;
+  struct BasicAuth {
+    std::string username, password, password_file;
+  };
+  std::optional<BasicAuth> basic_auth;
+  struct Tls {
+    std::string ca_file, cert_file, key_file, server_name;
+    bool insecure_skip_verify = false;
+  } tls;
+  std::optional<Duration> scrape_interval;  // for staleness where the server's targets API does not tell
+  Duration timeout{};                       // of one query
+  Location where;
+};
+
+struct Experiment {
+  std::string file;
+  std::string name, title, description;
+  std::vector<std::string> tags;
+  PrometheusConfig prometheus;
+  Duration baseline{};  // how long the probes must hold before anything is injected
+  std::vector<Probe> probes;
+  std::vector<Probe> stop_conditions;
+  std::vector<Action> method;
+  Duration recovery_within{};
+};
+
+std::string_view to_string(FaultKind kind);
+std::string_view to_string(Protocol protocol);
+std::string_view to_string(Direction direction);
+std::string_view to_string(DnsResponse response);
+std::string_view to_string(When when);
+// "port 443", "ports 8000-8100" list form: "443, 8000-8100".
+std::string format_ports(const std::vector<PortRange>& ports);
+// Plain words for people: "tcp to 10.0.0.1, 10.0.1.0/24 port 443".
+std::string describe(const Match& match);
+// "network namespace edge", "interface eth1 in network namespace edge", "whole node", "network namespace of pid 7".
+std::string describe(const Target& target);
+// "blackhole (drop)", "loss 10%", "dns nxdomain for zone example.com".
+std::string describe_fault(const Action& action);
+
+}  // namespace holdfast::plan

@@ -1,0 +1,34 @@
+// Quantities as plans write them ("250ms", "12.5%"), parsed once and typed from then on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace holdfast {
+
+using Duration = std::chrono::nanoseconds;
+
+// A share between 0 and 1. Plans write it in percent: "12.5%".
+struct Percent {
+  double share = 0;  // 0 to 1
+  friend bool operator==(const Percent&, const Percent&) = default;
+};
+
+// Parses "250ms", "1m30s", "0.5s". Units: ns, us, ms, s, m, h. A number without a unit, a negative one, one that is
+// not a number or beyond 10 years is refused (ErrorKind::usage; the message says what is accepted).
+Result<Duration> parse_duration(std::string_view text);
+
+// Parses "12.5%": 0% to 100%, with the percent sign.
+Result<Percent> parse_percent(std::string_view text);
+
+// Shortest exact form with units: "1m30s", "250ms", "0s".
+std::string format_duration(Duration value);
+
+// At most 4 significant digits: "12.5%", "0.1%".
+std::string format_percent(Percent value);
+
+}  // namespace holdfast

@@ -1,0 +1,42 @@
+#include "controller/probe_watch.h"
+
+namespace holdfast {
+
+void ProbeWatch::add(const verify::Evaluation& evaluation, double at) {
+  ++evaluations_;
+  if (evaluation.status == verify::Status::ok) {
+    if (good_in_a_row_++ == 0) {
+      good_since_ = at;
+    }
+    misses_in_a_row_ = bad_in_a_row_ = 0;
+    if (!missed_ && !blind_) {
+      detail_ = evaluation.detail;
+    }
+    return;
+  }
+  good_in_a_row_ = 0;
+  ++bad_in_a_row_;
+  misses_in_a_row_ = evaluation.status == verify::Status::miss ? misses_in_a_row_ + 1 : 0;
+  if (misses_in_a_row_ >= threshold_ && !missed_) {
+    missed_ = true;
+    detail_ = evaluation.detail;
+  } else if (bad_in_a_row_ >= threshold_ && !missed_ && !blind_) {
+    blind_ = true;
+    detail_ = evaluation.detail;
+  }
+}
+
+void ProbeWatch::reset() { *this = ProbeWatch(threshold_); }
+
+verify::Status ProbeWatch::status() const {
+  if (missed_) {
+    return verify::Status::miss;
+  }
+  return blind_ || evaluations_ == 0 ? verify::Status::no_data : verify::Status::ok;
+}
+
+std::optional<double> ProbeWatch::steady_since() const {
+  return good_in_a_row_ >= threshold_ ? std::optional(good_since_) : std::nullopt;
+}
+
+}  // namespace holdfast

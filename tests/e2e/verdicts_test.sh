@@ -1,0 +1,159 @@
+#!/bin/bash
+# The main job, end to end: `holdfast run` on the lab, its verdicts, and a host that is the same afterwards.
+# HOLDFAST names the program under test.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+: "${HOLDFAST:=$E2E_ROOT/build/bin/holdfast}"
+
+readonly PARTS=(net edge a b mon client)
+readonly OUT=$E2E_TMP/out
+
+# A plan whose namespaces are those of this test's lab.
+plan_for_this_lab() {
+  sed "s/hf-lab-/hf-$HOLDFAST_LAB-/g" "$1" >"$E2E_TMP/plan.yaml"
+  echo "$E2E_TMP/plan.yaml"
+}
+
+report() { jq -r "$1" "$OUT/report.json"; }
+
+# expect_run PLAN VERDICT EXIT_CODE – runs it; checks exit code, verdict, the files, and that nothing is left behind.
+expect_run() {
+  expect_run_before "$(settled_host_state "${PARTS[@]}")" "$@"
+}
+
+# expect_run_before STATE PLAN VERDICT EXIT_CODE – the same, where the host has to look like STATE afterwards.
+expect_run_before() {
+  local before=$1 plan status=0 log=$E2E_TMP/log
+  shift
+  plan=$(plan_for_this_lab "$1")
+  "$HOLDFAST" run "$plan" --output "$OUT" >"$log" 2>&1 </dev/null || status=$?
+  cat "$log"
+  expect_eq "exit code" "$3" "$status"
+  expect_eq "verdict" "$2" "$(report .verdict)"
+  expect_host "$before" "${PARTS[@]}"
+  [[ -s $OUT/junit.xml && -s $OUT/report.html ]] || fail "junit.xml and report.html belong to every run" "$(ls "$OUT")"
+  expect_match "the verdict is on the terminal" "$2" "$(cat "$log")"
+}
+
+test_held() {
+  lab up
+  expect_run "$E2E_ROOT/experiments/quickstart.yaml" held 0
+  expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
+  (($(report '.actions[0].counters.droppedPackets // .actions[0].counters.dropped_packets') > 0)) ||
+    fail "no packet was dropped"
+}
+
+test_breached_without_the_failsafe() {
+  lab up --no-failsafe
+  expect_run "$E2E_ROOT/experiments/quickstart.yaml" breached 1
+  expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
+}
+
+test_not_injected_where_no_traffic_flows() {
+  lab up
+  expect_run "$E2E_ROOT/tests/e2e/plans/not-injected.yaml" not-injected 3
+  expect_eq "nothing is proven" false "$(report '.actions[0].proven')"
+}
+
+# Stopped (SIGSTOP): it accepts connections and never answers, the worst that it can do.
+test_inconclusive_with_prometheus_stopped() {
+  local prometheus
+  lab up
+  prometheus=$(lab status --json | jq -r '.services[] | select(.service == "prometheus").pid')
+  kill -STOP "$prometheus"
+  expect_run "$E2E_ROOT/experiments/quickstart.yaml" inconclusive 4
+}
+
+# Gone: connections are refused.
+test_inconclusive_with_prometheus_gone() {
+  local prometheus
+  lab up
+  prometheus=$(lab status --json | jq -r '.services[] | select(.service == "prometheus").pid')
+  kill -KILL "$prometheus"
+  expect_run "$E2E_ROOT/experiments/quickstart.yaml" inconclusive 4
+}
+
+test_inconclusive_when_prometheus_vanishes_midway() {
+  local prometheus
+  lab up
+  prometheus=$(lab status --json | jq -r '.services[] | select(.service == "prometheus").pid')
+  # As soon as the fault is there: the edge holds server a for down.
+  (
+    wait_for 60 "the edge to miss server a" edge_holds_server_a DOWN
+    kill -STOP "$prometheus"
+  ) &
+  E2E_PIDS+=($!)
+  expect_run "$E2E_ROOT/experiments/quickstart.yaml" inconclusive 4
+}
+
+test_inconclusive_without_data() {
+  lab up
+  expect_run "$E2E_ROOT/tests/e2e/plans/no-data.yaml" inconclusive 4
+}
+
+test_inconclusive_when_the_steady_state_does_not_hold() {
+  lab up
+  expect_run "$E2E_ROOT/tests/e2e/plans/unsteady.yaml" inconclusive 4
+  expect_eq "nothing was injected" null "$(report '.actions[0].start')"
+}
+
+test_example_noop() {
+  lab up
+  expect_run "$E2E_ROOT/experiments/noop.yaml" held 0
+}
+
+test_example_loss() {
+  lab up
+  expect_run "$E2E_ROOT/experiments/loss.yaml" held 0
+}
+
+test_example_dns() {
+  lab up
+  expect_run "$E2E_ROOT/experiments/dns.yaml" held 0
+  expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
+}
+
+edge_holds_server_a() { # UP | DOWN
+  in_lab edge curl -sS -m 2 http://10.77.0.2:8405/metrics |
+    grep -q "^haproxy_server_status{proxy=\"shop\",server=\"a\",state=\"$1\"} 1"
+}
+
+# Starts the quickstart and returns once its fault works; its pid is in RUN.
+start_run_and_wait_for_its_fault() {
+  local plan
+  plan=$(plan_for_this_lab "$E2E_ROOT/experiments/quickstart.yaml")
+  # A shell without job control has its background jobs ignore SIGINT.
+  env --default-signal=INT "$HOLDFAST" run "$plan" --output "$OUT" >"$E2E_TMP/log" 2>&1 </dev/null &
+  RUN=$!
+  E2E_PIDS+=("$RUN")
+  wait_for 60 "the edge to miss server a" edge_holds_server_a DOWN
+}
+
+test_interrupted_run_is_aborted_and_clean() {
+  local before status=0
+  lab up
+  before=$(settled_host_state "${PARTS[@]}")
+  start_run_and_wait_for_its_fault
+  kill -INT "$RUN"
+  wait "$RUN" || status=$?
+  cat "$E2E_TMP/log"
+  expect_eq "exit code" 5 "$status"
+  expect_eq "verdict" aborted "$(report .verdict)"
+  expect_host "$before" "${PARTS[@]}"
+  wait_for 10 "server a to be back" edge_holds_server_a UP
+}
+
+# With tcx the fault goes with its process; on older kernels it ends with its lease, and the next run sweeps what is left.
+test_killed_run_ends_its_fault_and_is_swept() {
+  local before
+  lab up
+  before=$(settled_host_state "${PARTS[@]}")
+  start_run_and_wait_for_its_fault
+  kill -KILL "$RUN"
+  wait "$RUN" || true
+  wait_for 30 "server a to be back" edge_holds_server_a UP
+  expect_run_before "$before" "$E2E_ROOT/tests/e2e/plans/not-injected.yaml" not-injected 3
+}
+
+run_case "$@"
