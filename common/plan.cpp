@@ -1,0 +1,184 @@
+#include "common/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+
+namespace holdfast::plan {
+namespace {
+
+std::string_view symbol(Comparison comparison) {
+  switch (comparison) {
+    case Comparison::ge:
+      return ">=";
+    case Comparison::le:
+      return "<=";
+    case Comparison::gt:
+      return ">";
+    case Comparison::lt:
+      return "<";
+    case Comparison::eq:
+      return "==";
+    case Comparison::ne:
+      return "!=";
+  }
+  return "?";
+}
+
+}  // namespace
+
+bool Tolerance::admits(double value) const {
+  if (std::isnan(value)) {
+    return false;
+  }
+  switch (comparison) {
+    case Comparison::ge:
+      return value >= bound;
+    case Comparison::le:
+      return value <= bound;
+    case Comparison::gt:
+      return value > bound;
+    case Comparison::lt:
+      return value < bound;
+    case Comparison::eq:
+      return value == bound;
+    case Comparison::ne:
+      return value != bound;
+  }
+  return false;
+}
+
+std::string Tolerance::text() const { return fmt::format("{} {}", symbol(comparison), bound); }
+
+std::string_view to_string(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::noop:
+      return "noop";
+    case FaultKind::blackhole:
+      return "blackhole";
+    case FaultKind::loss:
+      return "loss";
+    case FaultKind::dns:
+      return "dns";
+  }
+  return "?";
+}
+
+std::string_view to_string(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::any:
+      return "any";
+    case Protocol::tcp:
+      return "tcp";
+    case Protocol::udp:
+      return "udp";
+    case Protocol::icmp:
+      return "icmp";
+  }
+  return "?";
+}
+
+std::string_view to_string(Direction direction) {
+  switch (direction) {
+    case Direction::to:
+      return "to";
+    case Direction::from:
+      return "from";
+    case Direction::both:
+      return "both";
+  }
+  return "?";
+}
+
+std::string_view to_string(DnsResponse response) {
+  switch (response) {
+    case DnsResponse::nxdomain:
+      return "nxdomain";
+    case DnsResponse::servfail:
+      return "servfail";
+    case DnsResponse::refused:
+      return "refused";
+    case DnsResponse::timeout:
+      return "timeout";
+  }
+  return "?";
+}
+
+std::string_view to_string(When when) {
+  switch (when) {
+    case When::before:
+      return "before";
+    case When::during:
+      return "during";
+    case When::after:
+      return "after";
+  }
+  return "?";
+}
+
+std::string format_ports(const std::vector<PortRange>& ports) {
+  std::vector<std::string> words;
+  for (const PortRange& range : ports) {
+    words.push_back(range.first == range.last ? fmt::format("{}", range.first)
+                                              : fmt::format("{}-{}", range.first, range.last));
+  }
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string describe(const Match& match) {
+  std::vector<std::string> peers = match.hosts;
+  for (const Prefix& prefix : match.addresses) {
+    peers.push_back(prefix.written);
+  }
+  const char* way = match.direction == Direction::to ? "to" : match.direction == Direction::from ? "from" : "to and from";
+  std::string text = fmt::format("{} {} {}", match.protocol == Protocol::any ? "all traffic" : to_string(match.protocol),
+                                 way, peers.empty() ? "anywhere" : fmt::format("{}", fmt::join(peers, ", ")));
+  if (!match.ports.empty()) {
+    text += fmt::format(" port {}", format_ports(match.ports));
+  }
+  if (!match.local_ports.empty()) {
+    text += fmt::format(" (own port {})", format_ports(match.local_ports));
+  }
+  return text;
+}
+
+std::string describe(const Target& target) {
+  if (target.node) {
+    return "whole node";
+  }
+  std::string place;
+  if (!target.netns.empty()) {
+    place = "network namespace " + target.netns;
+  } else if (target.pid != 0) {
+    place = fmt::format("network namespace of pid {}", target.pid);
+  }
+  if (target.interface.empty()) {
+    return place;
+  }
+  return place.empty() ? "interface " + target.interface : fmt::format("interface {} in {}", target.interface, place);
+}
+
+std::string describe_fault(const Action& action) {
+  switch (action.fault) {
+    case FaultKind::noop:
+      return "noop";
+    case FaultKind::blackhole:
+      return "blackhole (drop)";
+    case FaultKind::loss:
+      return "loss " + format_percent(action.loss.percent);
+    case FaultKind::dns: {
+      std::string text = fmt::format("dns {}", to_string(action.dns.response));
+      if (!action.dns.names.empty()) {
+        text += fmt::format(" for {}", fmt::join(action.dns.names, ", "));
+      }
+      if (!action.dns.zones.empty()) {
+        text += fmt::format(" for zone {}", fmt::join(action.dns.zones, ", "));
+      }
+      return text;
+    }
+  }
+  return "?";
+}
+
+}  // namespace holdfast::plan

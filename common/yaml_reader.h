@@ -1,0 +1,72 @@
+// Reading YAML with every mistake noted and none fatal: shared by the decoders of the plan. Internal to common/.
+#pragma once
+
+#include <yaml-cpp/yaml.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/plan_yaml.h"
+
+namespace holdfast::plan {
+
+// Collects diagnostics for one file.
+class Reader {
+ public:
+  explicit Reader(std::string file) : file_(std::move(file)) {}
+
+  Location locate(const YAML::Node& node, const std::string& path) const;
+  void report(const YAML::Node& node, const std::string& path, std::string message, std::string accepted,
+              std::string suggestion = {});
+  // For an Error of a parser of units and the like.
+  void report(const YAML::Node& node, const std::string& path, const Error& error);
+  std::vector<Diagnostic> take() { return std::move(diagnostics_); }
+
+  // A scalar's text; empty where the node is none (reported). `longest` in bytes.
+  std::optional<std::string> text(const YAML::Node& node, const std::string& path, std::size_t longest = 4096);
+  // A sequence's entries; a scalar or map in its place is reported.
+  std::vector<YAML::Node> list(const YAML::Node& node, const std::string& path);
+  // An index into `accepted`, for words of a closed set.
+  std::optional<std::size_t> word(const YAML::Node& node, const std::string& path,
+                                  const std::vector<std::string>& accepted);
+  std::optional<long> integer(const YAML::Node& node, const std::string& path, long least, long most);
+  std::optional<bool> boolean(const YAML::Node& node, const std::string& path);
+  std::optional<Duration> duration(const YAML::Node& node, const std::string& path, Duration least, Duration most);
+
+ private:
+  std::string file_;
+  std::vector<Diagnostic> diagnostics_;
+};
+
+// A map whose keys are all known: unknown and duplicate ones are reported when it is made.
+class MapReader {
+ public:
+  MapReader(Reader& reader, const YAML::Node& node, std::string path, const std::vector<std::string>& keys);
+
+  bool has(const std::string& key) const { return values_.contains(key); }
+  // The value; an undefined node where the key is absent.
+  YAML::Node get(const std::string& key) const;
+  std::string path(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
+  // Reports a key that must be there. Returns whether it is.
+  bool require(const std::string& key, const std::string& accepted);
+  std::optional<std::string> text(const std::string& key, std::size_t longest = 4096);
+  Reader& reader() const { return reader_; }
+  const YAML::Node& node() const { return node_; }
+  bool valid() const { return valid_; }
+
+ private:
+  Reader& reader_;
+  YAML::Node node_;
+  std::string path_;
+  std::map<std::string, YAML::Node> values_;
+  bool valid_ = false;
+};
+
+// plan_decode.cpp: from a document to an experiment. Mistakes go to the reader.
+Experiment decode_experiment(Reader& reader, const YAML::Node& document, const std::string& file);
+// plan_decode_method.cpp
+std::vector<Action> decode_method(Reader& reader, const YAML::Node& node, const std::string& path);
+
+}  // namespace holdfast::plan
