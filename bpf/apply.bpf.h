@@ -1,4 +1,5 @@
-/* Layers 3 and 4: what the matched rules do to the packet, stage by stage in the order of enum hf_kind. */
+/* Layers 3 and 4: what the matched rules do to the packet, stage by stage in the order of enum
+ * hf_kind. */
 #ifndef HOLDFAST_APPLY_BPF_H
 #define HOLDFAST_APPLY_BPF_H
 
@@ -6,12 +7,14 @@
 #include "dns.bpf.h"
 #include "protect.bpf.h"
 
-/* Verdicts of tcx and of clsact in direct-action mode have the same numbers (linux/bpf.h of 6.6, linux/pkt_cls.h). */
+/* Verdicts of tcx and of clsact in direct-action mode have the same numbers (linux/bpf.h of 6.6,
+ * linux/pkt_cls.h). */
 #define HF_NEXT (-1) /* not ours: the next program or filter decides */
 #define HF_SHOT 2
 
-/* No device has this index: redirecting there frees the packet, and unlike a shot on egress the sender is told that it
- * was sent. TCP then sees wire loss and not a full local queue, which it would not count as sent at all. */
+/* No device has this index: redirecting there frees the packet, and unlike a shot on egress the
+ * sender is told that it was sent. TCP then sees wire loss and not a full local queue, which it
+ * would not count as sent at all. */
 #define HF_NOWHERE 0x7fffffff
 
 struct hf_stage {
@@ -25,8 +28,9 @@ struct hf_stage {
   __s32 dns_response; /* out: -1, or enum hf_dns_response */
 };
 
-/* Index of the lowest bit that is set; `word` is not 0. The ones below it, counted (SWAR) and without a branch: the
- * verifier would walk all 64 ways through a search, and clang 14 crashes on __builtin_ctzll for BPF. */
+/* Index of the lowest bit that is set; `word` is not 0. The ones below it, counted (SWAR) and
+ * without a branch: the verifier would walk all 64 ways through a search, and clang 14 crashes on
+ * __builtin_ctzll for BPF. */
 static __always_inline __u32 hf_lowest_bit(__u64 word) {
   __u64 below = (word & -word) - 1;
 
@@ -54,11 +58,9 @@ static long hf_apply_rule(__u32 index, void* context) {
   struct hf_stage* stage = context;
   __u32 id = hf_take(&stage->bits);
 
-  if (id >= HF_MAX_RULES)
-    return 1;
+  if (id >= HF_MAX_RULES) return 1;
   const struct hf_rule* rule = &control.rules[id & (HF_MAX_RULES - 1)];
-  if (stage->now >= rule->deadline_ns)
-    return 0;
+  if (stage->now >= rule->deadline_ns) return 0;
   if (stage->what & HF_SPARED) {
     hf_count(stage->skb, id, HF_SPARED);
     return 0;
@@ -78,7 +80,8 @@ static long hf_apply_rule(__u32 index, void* context) {
       return 0;
     case HF_DNS:
       stage->dns_response = rule->dns_response;
-      hf_count(stage->skb, id, HF_MATCHED | (rule->dns_response == HF_DNS_TIMEOUT ? HF_DROPPED : HF_ANSWERED));
+      hf_count(stage->skb, id,
+               HF_MATCHED | (rule->dns_response == HF_DNS_TIMEOUT ? HF_DROPPED : HF_ANSWERED));
       return 1; /* one answer */
     default:
       hf_count(stage->skb, id, HF_MATCHED);
@@ -87,12 +90,12 @@ static long hf_apply_rule(__u32 index, void* context) {
 }
 
 /* The matched rules of one kind. Returns whether any rule was looked at. */
-static __always_inline int hf_run_stage(struct hf_stage* stage, const struct hf_bits* matched, __u32 kind) {
+static __always_inline int hf_run_stage(struct hf_stage* stage, const struct hf_bits* matched,
+                                        __u32 kind) {
   stage->bits = *matched;
   stage->kind = kind;
   hf_and(&stage->bits, &control.of_kind[kind]);
-  if (hf_none(&stage->bits))
-    return 0;
+  if (hf_none(&stage->bits)) return 0;
   bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
   return 1;
 }
@@ -101,46 +104,41 @@ static __always_inline int hf_drop(const struct hf_packet* packet) {
   return packet->direction == HF_TO ? (int)bpf_redirect(HF_NOWHERE, 0) : HF_SHOT;
 }
 
-static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_packet* packet, struct hf_stage* stage,
-                                        const struct hf_bits* matched) {
+static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_packet* packet,
+                                        struct hf_stage* stage, const struct hf_bits* matched) {
   struct hf_bits bits = *matched;
 
   hf_and(&bits, &control.of_kind[HF_DNS]);
-  if (hf_none(&bits))
-    return HF_NEXT;
+  if (hf_none(&bits)) return HF_NEXT;
   __u32 name_length = hf_match_name(skb, packet, &bits);
-  if (!name_length)
-    return HF_NEXT;
+  if (!name_length) return HF_NEXT;
   stage->dns_response = -1;
   hf_run_stage(stage, &bits, HF_DNS);
-  if (stage->dns_response < 0)
-    return HF_NEXT;
-  if (stage->dns_response == HF_DNS_TIMEOUT || hf_make_answer(skb, packet, name_length, stage->dns_response))
+  if (stage->dns_response < 0) return HF_NEXT;
+  if (stage->dns_response == HF_DNS_TIMEOUT ||
+      hf_make_answer(skb, packet, name_length, stage->dns_response))
     return hf_drop(packet);
-  /* Over lo a packet that is let through arrives where it came from; a redirect would lose its route. */
-  if (skb->ifindex == HF_LOOPBACK_IFINDEX)
-    return HF_NEXT;
+  /* Over lo a packet that is let through arrives where it came from; a redirect would lose its
+   * route. */
+  if (skb->ifindex == HF_LOOPBACK_IFINDEX) return HF_NEXT;
   return bpf_redirect(skb->ifindex, packet->direction == HF_TO ? BPF_F_INGRESS : 0);
 }
 
 /* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
-static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet, const struct hf_bits* matched) {
+static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet,
+                               const struct hf_bits* matched) {
   struct hf_stage stage = {.skb = skb, .now = bpf_ktime_get_coarse_ns()};
 
-  if (stage.now >= control.lease_deadline_ns)
-    return HF_NEXT;
+  if (stage.now >= control.lease_deadline_ns) return HF_NEXT;
   if (hf_is_protected(skb, packet)) {
     stage.what = HF_SPARED;
-    for (__u32 kind = 0; kind < HF_KINDS; kind++)
-      hf_run_stage(&stage, matched, kind);
+    for (__u32 kind = 0; kind < HF_KINDS; kind++) hf_run_stage(&stage, matched, kind);
     return HF_NEXT;
   }
   hf_run_stage(&stage, matched, HF_NOOP);
   hf_run_stage(&stage, matched, HF_BLACKHOLE);
-  if (!stage.drop)
-    hf_run_stage(&stage, matched, HF_LOSS);
-  if (stage.drop)
-    return hf_drop(packet);
+  if (!stage.drop) hf_run_stage(&stage, matched, HF_LOSS);
+  if (stage.drop) return hf_drop(packet);
   return hf_apply_dns(skb, packet, &stage, matched);
 }
 

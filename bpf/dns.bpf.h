@@ -1,7 +1,8 @@
-/* DNS over UDP (RFC 1035): which rules name the question, and an answer made out of the query itself.
+/* DNS over UDP (RFC 1035): which rules name the question, and an answer made out of the query
+ * itself.
  *
- * The answer is the query with its ends swapped, cut after the question: no record, no EDNS option (a server that does
- * not know EDNS answers so, RFC 6891, 7), and the wanted RCODE. */
+ * The answer is the query with its ends swapped, cut after the question: no record, no EDNS option
+ * (a server that does not know EDNS answers so, RFC 6891, 7), and the wanted RCODE. */
 #ifndef HOLDFAST_DNS_BPF_H
 #define HOLDFAST_DNS_BPF_H
 
@@ -46,8 +47,7 @@ static long hf_scan_octet(__u32 index, void* context) {
     return 0;
   }
   scratch->label_left--;
-  if (octet >= 'A' && octet <= 'Z')
-    scratch->wire[index & (HF_NAME_BYTES - 1)] = octet | 0x20;
+  if (octet >= 'A' && octet <= 'Z') scratch->wire[index & (HF_NAME_BYTES - 1)] = octet | 0x20;
   return 0;
 }
 
@@ -59,49 +59,43 @@ static long hf_reverse_octet(__u32 index, void* context) {
   return 0;
 }
 
-/* Narrows `bits` (matching rules of kind dns) to those that name the question. Returns the length of the wire name,
- * 0 where the packet is no plain query. */
-static __noinline __u32 hf_match_name(struct __sk_buff* skb, const struct hf_packet* packet, struct hf_bits* bits) {
+/* Narrows `bits` (matching rules of kind dns) to those that name the question. Returns the length
+ * of the wire name, 0 where the packet is no plain query. */
+static __noinline __u32 hf_match_name(struct __sk_buff* skb, const struct hf_packet* packet,
+                                      struct hf_bits* bits) {
   __u32 zero = 0;
   struct hf_dns_scratch* scratch = bpf_map_lookup_elem(&dns_scratch, &zero);
   __u8 header[HF_DNS_HEADER];
   __u32 dns = packet->transport_offset + sizeof(struct udphdr);
   __u32 name = dns + HF_DNS_HEADER;
 
-  if (!scratch || packet->protocol != IPPROTO_UDP || !packet->remote_port)
-    return 0;
-  if (bpf_skb_load_bytes(skb, dns, header, sizeof(header)))
-    return 0;
+  if (!scratch || packet->protocol != IPPROTO_UDP || !packet->remote_port) return 0;
+  if (bpf_skb_load_bytes(skb, dns, header, sizeof(header))) return 0;
   /* QR and OPCODE zero: a standard query; one question. */
-  if ((header[2] & 0xf8) != 0 || header[4] != 0 || header[5] != 1)
-    return 0;
-  if (name + 1 + HF_DNS_QUESTION_TAIL > skb->len)
-    return 0;
+  if ((header[2] & 0xf8) != 0 || header[4] != 0 || header[5] != 1) return 0;
+  if (name + 1 + HF_DNS_QUESTION_TAIL > skb->len) return 0;
   __u32 available = skb->len - name;
-  if (available > HF_NAME_BYTES)
-    available = HF_NAME_BYTES;
+  if (available > HF_NAME_BYTES) available = HF_NAME_BYTES;
   /* 6.1's verifier does not learn from the comparisons that 1 <= available <= 256. */
   available = ((available - 1) & (HF_NAME_BYTES - 1)) + 1;
-  if (bpf_skb_load_bytes(skb, name, scratch->wire, available))
-    return 0;
+  if (bpf_skb_load_bytes(skb, name, scratch->wire, available)) return 0;
   scratch->label_left = 0;
   scratch->length = 0;
   scratch->bad = 0;
   bpf_loop(available, hf_scan_octet, &scratch, 0);
   __u32 length = scratch->length;
-  if (scratch->bad || length == 0 || length > HF_DNS_MAX_NAME || name + length + HF_DNS_QUESTION_TAIL > skb->len)
+  if (scratch->bad || length == 0 || length > HF_DNS_MAX_NAME ||
+      name + length + HF_DNS_QUESTION_TAIL > skb->len)
     return 0;
   bpf_loop(length, hf_reverse_octet, &scratch, 0);
   scratch->key.prefix_length = length * 8;
   const struct hf_name_value* found = bpf_map_lookup_elem(&names, &scratch->key);
-  if (!found)
-    return 0;
+  if (!found) return 0;
 #pragma unroll
   for (int i = 0; i < HF_WORDS; i++) {
     __u64 named = found->zone.word[i];
 
-    if (found->length == length)
-      named |= found->exact.word[i];
+    if (found->length == length) named |= found->exact.word[i];
     bits->word[i] &= named;
   }
   return hf_none(bits) ? 0 : length;
@@ -114,7 +108,8 @@ static __always_inline __u16 hf_fold(__u32 sum) {
 }
 
 /* The UDP checksum over IPv6, which may not be left out (RFC 8200, 8.1). Written in place. */
-static __noinline int hf_sum_ipv6_udp(struct __sk_buff* skb, const struct hf_packet* packet, __u32 udp_length) {
+static __noinline int hf_sum_ipv6_udp(struct __sk_buff* skb, const struct hf_packet* packet,
+                                      __u32 udp_length) {
   __u32 zero = 0;
   struct hf_dns_scratch* scratch = bpf_map_lookup_elem(&dns_scratch, &zero);
 
@@ -128,46 +123,46 @@ static __noinline int hf_sum_ipv6_udp(struct __sk_buff* skb, const struct hf_pac
   scratch->sum[35] = udp_length & 0xff;
   scratch->sum[39] = IPPROTO_UDP;
   __u32 bytes = ((udp_length - 1) & 0x1ff) + 1;
-  if (bytes > sizeof(scratch->sum) - 40)
-    return -1;
-  if (bpf_skb_load_bytes(skb, packet->transport_offset, scratch->sum + 40, bytes))
-    return -1;
+  if (bytes > sizeof(scratch->sum) - 40) return -1;
+  if (bpf_skb_load_bytes(skb, packet->transport_offset, scratch->sum + 40, bytes)) return -1;
   scratch->sum[46] = 0;
   scratch->sum[47] = 0;
   __s64 sum = bpf_csum_diff(0, 0, (__be32*)scratch->sum, sizeof(scratch->sum), 0);
-  if (sum < 0)
-    return -1;
+  if (sum < 0) return -1;
   __u16 folded = hf_fold((__u32)sum);
-  if (folded == 0)
-    folded = 0xffff;
+  if (folded == 0) folded = 0xffff;
   return bpf_skb_store_bytes(skb, packet->transport_offset + 6, &folded, sizeof(folded), 0);
 }
 
-static __always_inline int hf_swap(struct __sk_buff* skb, __u32 first, __u32 second, __u8* a, __u8* b, __u32 size) {
+static __always_inline int hf_swap(struct __sk_buff* skb, __u32 first, __u32 second, __u8* a,
+                                   __u8* b, __u32 size) {
   if (bpf_skb_load_bytes(skb, first, a, size) || bpf_skb_load_bytes(skb, second, b, size))
     return -1;
-  return bpf_skb_store_bytes(skb, first, b, size, 0) || bpf_skb_store_bytes(skb, second, a, size, 0) ? -1 : 0;
+  return bpf_skb_store_bytes(skb, first, b, size, 0) || bpf_skb_store_bytes(skb, second, a, size, 0)
+             ? -1
+             : 0;
 }
 
-static __noinline int hf_shorten_ip(struct __sk_buff* skb, const struct hf_packet* packet, __u32 udp_length) {
+static __noinline int hf_shorten_ip(struct __sk_buff* skb, const struct hf_packet* packet,
+                                    __u32 udp_length) {
   __be16 before, after;
 
   if (packet->is_ipv6) {
-    after = bpf_htons(packet->transport_offset - packet->network_offset - sizeof(struct ipv6hdr) + udp_length);
+    after = bpf_htons(packet->transport_offset - packet->network_offset - sizeof(struct ipv6hdr) +
+                      udp_length);
     return bpf_skb_store_bytes(skb, packet->network_offset + 4, &after, sizeof(after), 0);
   }
   after = bpf_htons(packet->transport_offset - packet->network_offset + udp_length);
-  if (bpf_skb_load_bytes(skb, packet->network_offset + 2, &before, sizeof(before)))
-    return -1;
+  if (bpf_skb_load_bytes(skb, packet->network_offset + 2, &before, sizeof(before))) return -1;
   if (bpf_l3_csum_replace(skb, packet->network_offset + 10, before, after, sizeof(after)))
     return -1;
   return bpf_skb_store_bytes(skb, packet->network_offset + 2, &after, sizeof(after), 0);
 }
 
-/* Turns the query into its answer. 0, or -1 where the packet could not be rewritten: it must be dropped then, since it
- * may be half of each. */
-static __noinline int hf_make_answer(struct __sk_buff* skb, const struct hf_packet* packet, __u32 name_length,
-                                     __u32 rcode) {
+/* Turns the query into its answer. 0, or -1 where the packet could not be rewritten: it must be
+ * dropped then, since it may be half of each. */
+static __noinline int hf_make_answer(struct __sk_buff* skb, const struct hf_packet* packet,
+                                     __u32 name_length, __u32 rcode) {
   __u32 udp = packet->transport_offset;
   __u32 dns = udp + sizeof(struct udphdr);
   __u32 end = dns + HF_DNS_HEADER + name_length + HF_DNS_QUESTION_TAIL;
@@ -178,19 +173,17 @@ static __noinline int hf_make_answer(struct __sk_buff* skb, const struct hf_pack
   __u8 no_records[6] = {};
   __be16 no_sum = 0;
 
-  if (skb->len > end && bpf_skb_change_tail(skb, end, 0))
-    return -1;
-  if (packet->is_ipv6 ? hf_swap(skb, packet->network_offset + 8, packet->network_offset + 24, a, b, 16)
-                      : hf_swap(skb, packet->network_offset + 12, packet->network_offset + 16, a, b, 4))
+  if (skb->len > end && bpf_skb_change_tail(skb, end, 0)) return -1;
+  if (packet->is_ipv6
+          ? hf_swap(skb, packet->network_offset + 8, packet->network_offset + 24, a, b, 16)
+          : hf_swap(skb, packet->network_offset + 12, packet->network_offset + 16, a, b, 4))
     return -1;
   if (packet->has_ethernet && skb->ifindex != HF_LOOPBACK_IFINDEX && hf_swap(skb, 0, 6, a, b, 6))
     return -1;
-  if (hf_swap(skb, udp, udp + 2, a, b, 2) || hf_shorten_ip(skb, packet, udp_length))
-    return -1;
-  if (bpf_skb_load_bytes(skb, dns + 2, flags, sizeof(flags)))
-    return -1;
-  flags[0] = 0x80 | (flags[0] & 0x01);          /* QR, and RD as asked */
-  flags[1] = 0x80 | (flags[1] & 0x10) | rcode;  /* RA, CD as asked */
+  if (hf_swap(skb, udp, udp + 2, a, b, 2) || hf_shorten_ip(skb, packet, udp_length)) return -1;
+  if (bpf_skb_load_bytes(skb, dns + 2, flags, sizeof(flags))) return -1;
+  flags[0] = 0x80 | (flags[0] & 0x01);         /* QR, and RD as asked */
+  flags[1] = 0x80 | (flags[1] & 0x10) | rcode; /* RA, CD as asked */
   if (bpf_skb_store_bytes(skb, dns + 2, flags, sizeof(flags), 0) ||
       bpf_skb_store_bytes(skb, dns + 6, no_records, sizeof(no_records), 0) ||
       bpf_skb_store_bytes(skb, udp + 4, &wire_length, sizeof(wire_length), 0) ||

@@ -1,16 +1,15 @@
-/* The data path: four programs, one body. One pair for devices with an Ethernet header, one for those that carry bare
- * IP (tun, WireGuard, …), so that no packet pays for the difference. tcx and clsact take the same programs. */
+/* The data path: four programs, one body. One pair for devices with an Ethernet header, one for
+ * those that carry bare IP (tun, WireGuard, …), so that no packet pays for the difference. tcx and
+ * clsact take the same programs. */
 #include "apply.bpf.h"
 
 static __always_inline int hf_process(struct __sk_buff* skb, __u8 direction, __u8 has_ethernet) {
   struct hf_bits bits = control.active[direction];
   struct hf_packet packet = {.direction = direction, .has_ethernet = has_ethernet};
 
-  if (hf_none(&bits) || hf_parse(skb, &packet))
-    return HF_NEXT;
+  if (hf_none(&bits) || hf_parse(skb, &packet)) return HF_NEXT;
   hf_match(skb, &packet, &bits);
-  if (hf_none(&bits))
-    return HF_NEXT;
+  if (hf_none(&bits)) return HF_NEXT;
   return hf_apply(skb, &packet, &bits);
 }
 
@@ -34,5 +33,6 @@ int hf_ingress_ip(struct __sk_buff* skb) {
   return hf_process(skb, HF_FROM, 0);
 }
 
-/* Helpers such as bpf_ktime_get_coarse_ns are open to every licence; this one is what the kernel asks for the rest. */
+/* Helpers such as bpf_ktime_get_coarse_ns are open to every licence; this one is what the kernel
+ * asks for the rest. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

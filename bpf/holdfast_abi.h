@@ -1,11 +1,13 @@
 /* What the BPF programs and the agent share: the rule table's layout and its limits.
  *
- * Included by C (clang -target bpf) and by C++. Only fixed widths, padding written out, sizes asserted below: one side
- * compiled against another version of this file would read garbage in the kernel's hot path.
+ * Included by C (clang -target bpf) and by C++. Only fixed widths, padding written out, sizes
+ * asserted below: one side compiled against another version of this file would read garbage in the
+ * kernel's hot path.
  *
- * A rule is one bit in a bitmap. Every match dimension (address, ports, protocol, …) is looked up once per packet and
- * yields the bitmap of the rules that it admits; what is left of their AND are the rules that the packet matches. The
- * cost of a packet therefore does not depend on how many rules or addresses there are. */
+ * A rule is one bit in a bitmap. Every match dimension (address, ports, protocol, …) is looked up
+ * once per packet and yields the bitmap of the rules that it admits; what is left of their AND are
+ * the rules that the packet matches. The cost of a packet therefore does not depend on how many
+ * rules or addresses there are. */
 #ifndef HOLDFAST_ABI_H
 #define HOLDFAST_ABI_H
 
@@ -15,14 +17,16 @@
 #define HF_MAX_RULES (HF_WORDS * 64)
 #define HF_MAX_PROTECTED 32
 #define HF_PORTS 65536
-/* Reversed wire name (RFC 1035, 3.1): at most 255 octets, rounded up to what an LPM trie takes at most. */
+/* Reversed wire name (RFC 1035, 3.1): at most 255 octets, rounded up to what an LPM trie takes at
+ * most. */
 #define HF_NAME_BYTES 256
 
 struct hf_bits {
   __u64 word[HF_WORDS];
 };
 
-/* Seen from the target: TO are packets that leave it (egress), FROM are those that arrive (ingress). */
+/* Seen from the target: TO are packets that leave it (egress), FROM are those that arrive
+ * (ingress). */
 enum hf_direction { HF_TO = 0, HF_FROM = 1, HF_DIRECTIONS = 2 };
 
 /* Stages of composition, in the order in which they are applied. */
@@ -39,13 +43,15 @@ enum hf_dns_response {
 };
 
 struct hf_rule {
-  __u64 deadline_ns;    /* CLOCK_MONOTONIC; from then on the rule is dead, whatever the agent does */
-  __u64 loss_threshold; /* HF_LOSS: dropped where a random 32-bit number is below it; 1 << 32 is always */
+  __u64 deadline_ns; /* CLOCK_MONOTONIC; from then on the rule is dead, whatever the agent does */
+  __u64 loss_threshold; /* HF_LOSS: dropped where a random 32-bit number is below it; 1 << 32 is
+                           always */
   __u32 kind;           /* enum hf_kind */
   __u32 dns_response;   /* HF_DNS: enum hf_dns_response */
 };
 
-/* One endpoint that no rule can hit: traffic to or from address:port, whichever side the endpoint is on. */
+/* One endpoint that no rule can hit: traffic to or from address:port, whichever side the endpoint
+ * is on. */
 struct hf_protected {
   __u8 address[16]; /* IPv4-mapped for IPv4; ignored where any_address */
   __u16 port;       /* host byte order; 0 is every port */
@@ -55,8 +61,8 @@ struct hf_protected {
   __u8 pad[3];
 };
 
-/* One page set that the agent maps and writes in place. A rule exists from the moment its bit is set in `active`, which
- * is written last, until it is cleared, which is written first. */
+/* One page set that the agent maps and writes in place. A rule exists from the moment its bit is
+ * set in `active`, which is written last, until it is cleared, which is written first. */
 struct hf_control {
   __u64 lease_deadline_ns; /* CLOCK_MONOTONIC; from then on nothing is injected */
   struct hf_bits active[HF_DIRECTIONS];
@@ -66,7 +72,8 @@ struct hf_control {
   struct hf_bits any_interface;
   struct hf_bits protocol[HF_PROTOCOLS]; /* rules that admit this class */
   struct hf_bits of_kind[HF_KINDS];
-  __u32 use_prefixes; /* whether the dimension has any entry; a lookup that can't find anything is skipped */
+  __u32 use_prefixes; /* whether the dimension has any entry; a lookup that can't find anything is
+                         skipped */
   __u32 use_addresses;
   __u32 use_remote_ports;
   __u32 use_local_ports;
@@ -85,21 +92,23 @@ struct hf_prefix_key {
   struct hf_address address;
 };
 
-/* Key of the name trie: the wire name, lower-cased and reversed, so that a zone is a prefix of the names below it and
- * the length octets keep "example.com" from matching "badexample.com". */
+/* Key of the name trie: the wire name, lower-cased and reversed, so that a zone is a prefix of the
+ * names below it and the length octets keep "example.com" from matching "badexample.com". */
 struct hf_name_key {
   __u32 prefix_length; /* bits */
   __u8 reversed[HF_NAME_BYTES];
 };
 
 struct hf_name_value {
-  struct hf_bits zone;  /* rules for this name and everything below; includes those of all enclosing zones */
+  struct hf_bits
+      zone; /* rules for this name and everything below; includes those of all enclosing zones */
   struct hf_bits exact; /* rules for this very name */
-  __u32 length;         /* of this entry's name in octets, to tell an exact hit from a longer name */
+  __u32 length; /* of this entry's name in octets, to tell an exact hit from a longer name */
   __u32 pad;
 };
 
-/* Per CPU and rule. Packets are counted as the kernel hands them over: one GSO frame is one packet. */
+/* Per CPU and rule. Packets are counted as the kernel hands them over: one GSO frame is one packet.
+ */
 struct hf_counters {
   __u64 matched_packets, matched_bytes;
   __u64 dropped_packets, dropped_bytes;
@@ -120,7 +129,8 @@ HF_ASSERT(sizeof(struct hf_prefix_key) == 20, "hf_prefix_key");
 HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
 HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
 HF_ASSERT(sizeof(struct hf_counters) == 48, "hf_counters");
-HF_ASSERT(sizeof(struct hf_control) == 8 + 32 * (2 + 4 + 4 + 4) + 24 + 24 * HF_MAX_PROTECTED + 24 * HF_MAX_RULES,
+HF_ASSERT(sizeof(struct hf_control) ==
+              8 + 32 * (2 + 4 + 4 + 4) + 24 + 24 * HF_MAX_PROTECTED + 24 * HF_MAX_RULES,
           "hf_control");
 
 #endif

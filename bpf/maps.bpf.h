@@ -1,10 +1,10 @@
-/* Maps of the data path. Sizes that a plan decides are set by the agent before it loads the object. */
+/* Maps of the data path. Sizes that a plan decides are set by the agent before it loads the object.
+ */
 #ifndef HOLDFAST_MAPS_BPF_H
 #define HOLDFAST_MAPS_BPF_H
 
-#include <linux/bpf.h>
-
 #include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
 
 #include "holdfast_abi.h"
 

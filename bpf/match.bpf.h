@@ -1,4 +1,5 @@
-/* Layer 2: which rules a packet matches. One lookup per dimension, bitmaps ANDed; the first empty one ends it. */
+/* Layer 2: which rules a packet matches. One lookup per dimension, bitmaps ANDed; the first empty
+ * one ends it. */
 #ifndef HOLDFAST_MATCH_BPF_H
 #define HOLDFAST_MATCH_BPF_H
 
@@ -11,15 +12,14 @@ static __always_inline int hf_none(const struct hf_bits* bits) {
 
 static __always_inline void hf_and(struct hf_bits* bits, const struct hf_bits* other) {
 #pragma unroll
-  for (int i = 0; i < HF_WORDS; i++)
-    bits->word[i] &= other->word[i];
+  for (int i = 0; i < HF_WORDS; i++) bits->word[i] &= other->word[i];
 }
 
 /* bits &= any | found, where found may be missing. */
-static __always_inline void hf_admit(struct hf_bits* bits, const struct hf_bits* any, const struct hf_bits* found) {
+static __always_inline void hf_admit(struct hf_bits* bits, const struct hf_bits* any,
+                                     const struct hf_bits* found) {
 #pragma unroll
-  for (int i = 0; i < HF_WORDS; i++)
-    bits->word[i] &= any->word[i] | (found ? found->word[i] : 0);
+  for (int i = 0; i < HF_WORDS; i++) bits->word[i] &= any->word[i] | (found ? found->word[i] : 0);
 }
 
 static __always_inline __u32 hf_protocol_class(__u8 protocol) {
@@ -40,8 +40,7 @@ static __always_inline void hf_match_address(const struct hf_packet* packet, str
   const struct hf_bits* single = 0;
   const struct hf_bits* covering = 0;
 
-  if (control.use_addresses)
-    single = bpf_map_lookup_elem(&addresses, &packet->remote);
+  if (control.use_addresses) single = bpf_map_lookup_elem(&addresses, &packet->remote);
   if (control.use_prefixes) {
     struct hf_prefix_key key = {.prefix_length = 128, .address = packet->remote};
 
@@ -51,19 +50,17 @@ static __always_inline void hf_match_address(const struct hf_packet* packet, str
   for (int i = 0; i < HF_WORDS; i++) {
     __u64 admitted = control.any_address.word[i];
 
-    if (single)
-      admitted |= single->word[i];
-    if (covering)
-      admitted |= covering->word[i];
+    if (single) admitted |= single->word[i];
+    if (covering) admitted |= covering->word[i];
     bits->word[i] &= admitted;
   }
 }
 
 /* Narrows `bits` (the active rules of this direction) to those that the packet matches. */
-static __always_inline void hf_match(struct __sk_buff* skb, const struct hf_packet* packet, struct hf_bits* bits) {
+static __always_inline void hf_match(struct __sk_buff* skb, const struct hf_packet* packet,
+                                     struct hf_bits* bits) {
   hf_match_address(packet, bits);
-  if (hf_none(bits))
-    return;
+  if (hf_none(bits)) return;
   hf_and(bits, &control.protocol[hf_protocol_class(packet->protocol)]);
   if (control.use_remote_ports) {
     __u32 port = packet->remote_port;

@@ -1,15 +1,15 @@
-/* Layer 1: a packet's headers to the few fields that rules can match. Whatever can't be read passes (fail open). */
+/* Layer 1: a packet's headers to the few fields that rules can match. Whatever can't be read passes
+ * (fail open). */
 #ifndef HOLDFAST_PARSE_BPF_H
 #define HOLDFAST_PARSE_BPF_H
 
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
 #include "holdfast_abi.h"
 
@@ -37,22 +37,21 @@ struct hf_packet {
 };
 
 static __always_inline int hf_is_extension_header(__u8 next) {
-  return next == 0 /* hop-by-hop */ || next == 43 /* routing */ || next == 60 /* destination options */ ||
-         next == HF_IPV6_FRAGMENT || next == HF_IPV6_AUTH;
+  return next == 0 /* hop-by-hop */ || next == 43 /* routing */ ||
+         next == 60 /* destination options */ || next == HF_IPV6_FRAGMENT || next == HF_IPV6_AUTH;
 }
 
-/* Walks IPv6 extension headers (RFC 8200, 4). Rare, hence by helper calls. Returns 0 when the transport header was
- * found; 1 for a fragment other than the first, which has none. */
-static __noinline int hf_walk_extension_headers(struct __sk_buff* skb, struct hf_packet* packet, __u8 next) {
+/* Walks IPv6 extension headers (RFC 8200, 4). Rare, hence by helper calls. Returns 0 when the
+ * transport header was found; 1 for a fragment other than the first, which has none. */
+static __noinline int hf_walk_extension_headers(struct __sk_buff* skb, struct hf_packet* packet,
+                                                __u8 next) {
   __u32 offset = packet->network_offset + sizeof(struct ipv6hdr);
 
   for (int i = 0; i < HF_MAX_EXTENSION_HEADERS; i++) {
     __u8 header[4]; /* next header, length, and a fragment header's offset */
 
-    if (!hf_is_extension_header(next))
-      break;
-    if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
-      return 1;
+    if (!hf_is_extension_header(next)) break;
+    if (bpf_skb_load_bytes(skb, offset, header, sizeof(header))) return 1;
     if (next == HF_IPV6_FRAGMENT) {
       if ((header[2] << 8 | header[3]) & 0xfff8) {
         packet->protocol = header[0];
@@ -90,12 +89,14 @@ static __always_inline void hf_map_ipv4(struct hf_address* out, __be32 address) 
 static __always_inline void hf_read_ports(struct __sk_buff* skb, struct hf_packet* packet) {
   __be16 ports[2];
 
-  if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP && packet->protocol != IPPROTO_SCTP &&
-      packet->protocol != IPPROTO_DCCP && packet->protocol != IPPROTO_UDPLITE)
+  if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP &&
+      packet->protocol != IPPROTO_SCTP && packet->protocol != IPPROTO_DCCP &&
+      packet->protocol != IPPROTO_UDPLITE)
     return;
   void* data = (void*)(long)skb->data;
   void* end = (void*)(long)skb->data_end;
-  /* Bounded for the verifier; an Ethernet header, two tags and an IPv4 header with options are far less. */
+  /* Bounded for the verifier; an Ethernet header, two tags and an IPv4 header with options are far
+   * less. */
   __u32 offset = packet->transport_offset;
   if (offset <= 256 && data + offset + sizeof(ports) <= end) {
     __be16* at = data + offset;
@@ -110,8 +111,8 @@ static __always_inline void hf_read_ports(struct __sk_buff* skb, struct hf_packe
   packet->remote_port = packet->direction == HF_TO ? destination : source;
 }
 
-/* Fills `packet` (direction and has_ethernet are set by the caller). Returns 0 for an IP packet, else the packet is
- * none of ours: ARP and everything that is not IP always passes. */
+/* Fills `packet` (direction and has_ethernet are set by the caller). Returns 0 for an IP packet,
+ * else the packet is none of ours: ARP and everything that is not IP always passes. */
 static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* packet) {
   __be16 type = skb->protocol;
   __u32 offset = packet->has_ethernet ? ETH_HLEN : 0;
@@ -123,19 +124,18 @@ static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* pac
     for (int i = 0; i < 2; i++) {
       struct hf_vlan_header tag;
 
-      if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
-        break;
-      if (bpf_skb_load_bytes(skb, offset, &tag, sizeof(tag)))
-        return -1;
+      if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD)) break;
+      if (bpf_skb_load_bytes(skb, offset, &tag, sizeof(tag))) return -1;
       type = tag.inner_type;
       offset += sizeof(tag);
     }
   }
-  if (type != bpf_htons(ETH_P_IP) && type != bpf_htons(ETH_P_IPV6))
-    return -1;
+  if (type != bpf_htons(ETH_P_IP) && type != bpf_htons(ETH_P_IPV6)) return -1;
   packet->network_offset = offset;
-  __u32 minimum = offset + (type == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
-  if ((void*)(long)skb->data + minimum > (void*)(long)skb->data_end && bpf_skb_pull_data(skb, minimum))
+  __u32 minimum =
+      offset + (type == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+  if ((void*)(long)skb->data + minimum > (void*)(long)skb->data_end &&
+      bpf_skb_pull_data(skb, minimum))
     return -1;
 
   void* data = (void*)(long)skb->data;
@@ -143,27 +143,25 @@ static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* pac
   if (type == bpf_htons(ETH_P_IP)) {
     struct iphdr* ip = data + offset;
 
-    if ((void*)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
-      return -1;
+    if ((void*)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return -1;
     hf_map_ipv4(&source, ip->saddr);
     hf_map_ipv4(&destination, ip->daddr);
     hf_set_ends(packet, &source, &destination);
     packet->protocol = ip->protocol;
     packet->transport_offset = offset + ip->ihl * 4;
-    if (ip->frag_off & bpf_htons(0x1fff))
-      return 0; /* not the first fragment: no ports */
+    if (ip->frag_off & bpf_htons(0x1fff)) return 0; /* not the first fragment: no ports */
   } else {
     struct ipv6hdr* ip = data + offset;
 
-    if ((void*)(ip + 1) > end || ip->version != 6)
-      return -1;
+    if ((void*)(ip + 1) > end || ip->version != 6) return -1;
     __builtin_memcpy(&source, &ip->saddr, sizeof(source));
     __builtin_memcpy(&destination, &ip->daddr, sizeof(destination));
     hf_set_ends(packet, &source, &destination);
     packet->is_ipv6 = 1;
     packet->protocol = ip->nexthdr;
     packet->transport_offset = offset + sizeof(struct ipv6hdr);
-    if (hf_is_extension_header(packet->protocol) && hf_walk_extension_headers(skb, packet, packet->protocol))
+    if (hf_is_extension_header(packet->protocol) &&
+        hf_walk_extension_headers(skb, packet, packet->protocol))
       return 0;
   }
   hf_read_ports(skb, packet);

@@ -6,20 +6,18 @@
 #include "parse.bpf.h"
 
 /* Router and neighbour solicitation, advertisement, redirect (RFC 4861): IPv6's ARP. */
-static __always_inline int hf_is_neighbour_discovery(struct __sk_buff* skb, const struct hf_packet* packet) {
+static __always_inline int hf_is_neighbour_discovery(struct __sk_buff* skb,
+                                                     const struct hf_packet* packet) {
   __u8 type = 0;
 
-  if (packet->protocol != HF_IPPROTO_ICMPV6)
-    return 0;
-  if (bpf_skb_load_bytes(skb, packet->transport_offset, &type, sizeof(type)))
-    return 0;
+  if (packet->protocol != HF_IPPROTO_ICMPV6) return 0;
+  if (bpf_skb_load_bytes(skb, packet->transport_offset, &type, sizeof(type))) return 0;
   return type >= 133 && type <= 137;
 }
 
 /* DHCP (RFC 2131) and DHCPv6 (RFC 8415): the node's lease on its own address. */
 static __always_inline int hf_is_dhcp(const struct hf_packet* packet) {
-  if (packet->protocol != IPPROTO_UDP)
-    return 0;
+  if (packet->protocol != IPPROTO_UDP) return 0;
   if (!packet->is_ipv6)
     return (packet->local_port == 68 && packet->remote_port == 67) ||
            (packet->local_port == 67 && packet->remote_port == 68);
@@ -35,15 +33,12 @@ static __always_inline int hf_same_address(const struct hf_address* a, const __u
 }
 
 static __always_inline int hf_is_protected(struct __sk_buff* skb, const struct hf_packet* packet) {
-  if (hf_is_dhcp(packet) || hf_is_neighbour_discovery(skb, packet))
-    return 1;
+  if (hf_is_dhcp(packet) || hf_is_neighbour_discovery(skb, packet)) return 1;
   for (__u32 i = 0; i < HF_MAX_PROTECTED; i++) {
-    if (i >= control.protected_count)
-      break;
+    if (i >= control.protected_count) break;
     const struct hf_protected* endpoint = &control.protected_endpoints[i];
 
-    if (endpoint->protocol && endpoint->protocol != packet->protocol)
-      continue;
+    if (endpoint->protocol && endpoint->protocol != packet->protocol) continue;
     if ((!endpoint->port || endpoint->port == packet->local_port) &&
         (endpoint->any_address || hf_same_address(&packet->local, endpoint->address)))
       return 1;

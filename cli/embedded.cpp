@@ -40,7 +40,8 @@ Result<std::unique_ptr<agent::Agent>> make_local_agent(const std::string& run_id
   agent::NodeAgentOptions options;
   options.run_id = run_id;
   return agent::make_node_agent(
-      agent::kernel::make_libbpf_kernel(std::string(features.attach_mechanism())), std::move(options));
+      agent::kernel::make_libbpf_kernel(std::string(features.attach_mechanism())),
+      std::move(options));
 }
 
 std::string make_run_id() {

@@ -14,8 +14,8 @@ namespace holdfast::cli {
 // Loads the plan; prints what is wrong with it and returns nothing where there is anything.
 std::optional<plan::Experiment> load_or_explain(Console& console, const std::string& file);
 
-// The agent of this node, after it was made sure that the node can do it and what killed runs left was removed.
-// Errors: permission, unsupported.
+// The agent of this node, after it was made sure that the node can do it and what killed runs left
+// was removed. Errors: permission, unsupported.
 Result<std::unique_ptr<agent::Agent>> make_local_agent(const std::string& run_id);
 
 // Unique on this node, and sorts by time: "20250131-235959-1234".

@@ -21,15 +21,19 @@ std::vector<verify::Evaluation> evaluate_now(const plan::Experiment& experiment)
     auto evaluator = verify::make_prometheus_evaluator(experiment.prometheus);
     for (const plan::Probe& probe : experiment.probes) {
       values.push_back(evaluator ? (*evaluator)->evaluate(probe)
-                                 : verify::Evaluation{verify::Status::no_data, std::nullopt, evaluator.error().message});
+                                 : verify::Evaluation{verify::Status::no_data, std::nullopt,
+                                                      evaluator.error().message});
     }
   }).join();
   return values;
 }
 
-nlohmann::ordered_json to_json(const plan::Experiment& experiment, const std::vector<agent::PreparedAction>& actions,
+nlohmann::ordered_json to_json(const plan::Experiment& experiment,
+                               const std::vector<agent::PreparedAction>& actions,
                                const std::vector<verify::Evaluation>& values) {
-  nlohmann::ordered_json document{{"experiment", experiment.name}, {"actions", nlohmann::ordered_json::array()}, {"probes", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json document{{"experiment", experiment.name},
+                                  {"actions", nlohmann::ordered_json::array()},
+                                  {"probes", nlohmann::ordered_json::array()}};
   for (std::size_t i = 0; i < actions.size(); ++i) {
     const agent::PreparedAction& one = actions[i];
     document["actions"].push_back({{"name", one.name},
@@ -41,22 +45,27 @@ nlohmann::ordered_json to_json(const plan::Experiment& experiment, const std::ve
                                    {"duration", format_duration(experiment.method[i].duration)}});
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
-    document["probes"].push_back({{"name", experiment.probes[i].name},
-                                  {"query", experiment.probes[i].query},
-                                  {"tolerance", experiment.probes[i].tolerance.text()},
-                                  {"status", verify::to_string(values[i].status)},
-                                  {"value", values[i].value ? nlohmann::ordered_json(*values[i].value) : nullptr},
-                                  {"detail", values[i].detail}});
+    document["probes"].push_back(
+        {{"name", experiment.probes[i].name},
+         {"query", experiment.probes[i].query},
+         {"tolerance", experiment.probes[i].tolerance.text()},
+         {"status", verify::to_string(values[i].status)},
+         {"value", values[i].value ? nlohmann::ordered_json(*values[i].value) : nullptr},
+         {"detail", values[i].detail}});
   }
   return document;
 }
 
-void print(std::ostream& out, const plan::Experiment& experiment, const std::vector<agent::PreparedAction>& actions,
+void print(std::ostream& out, const plan::Experiment& experiment,
+           const std::vector<agent::PreparedAction>& actions,
            const std::vector<verify::Evaluation>& values) {
-  out << fmt::format("{}: {}\n\nWould be injected (nothing is now):\n", experiment.name, experiment.title);
+  out << fmt::format("{}: {}\n\nWould be injected (nothing is now):\n", experiment.name,
+                     experiment.title);
   for (std::size_t i = 0; i < actions.size(); ++i) {
     const agent::PreparedAction& one = actions[i];
-    out << fmt::format("  {} for {}, on {}\n    programs: {} on {}\n", one.name, format_duration(experiment.method[i].duration), one.target, one.mechanism, fmt::join(one.interfaces, ", "));
+    out << fmt::format("  {} for {}, on {}\n    programs: {} on {}\n", one.name,
+                       format_duration(experiment.method[i].duration), one.target, one.mechanism,
+                       fmt::join(one.interfaces, ", "));
     for (const std::string& rule : one.rules) {
       out << fmt::format("    rule: {}\n", rule);
     }
@@ -66,7 +75,9 @@ void print(std::ostream& out, const plan::Experiment& experiment, const std::vec
   }
   out << "\nProbes, right now:\n";
   for (std::size_t i = 0; i < values.size(); ++i) {
-    out << fmt::format("  {:<8} {} (wanted {}): {}\n", verify::to_string(values[i].status), experiment.probes[i].name, experiment.probes[i].tolerance.text(), values[i].detail);
+    out << fmt::format("  {:<8} {} (wanted {}): {}\n", verify::to_string(values[i].status),
+                       experiment.probes[i].name, experiment.probes[i].tolerance.text(),
+                       values[i].detail);
   }
 }
 
@@ -88,7 +99,9 @@ int run(const Invocation& invocation) {
   }
   const auto values = evaluate_now(*experiment);
   if (invocation.has("json")) {
-    console.out << to_json(*experiment, *actions, values).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    console.out << to_json(*experiment, *actions, values)
+                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+                << '\n';
   } else {
     print(console.out, *experiment, *actions, values);
   }
@@ -102,14 +115,20 @@ Command explain_command() {
       .name = "explain",
       .summary = "say what a run would touch, and what its probes say now",
       .arguments = {.placeholder = "FILE", .least = 1, .most = 1, .plan_files = true},
-      .add_options = [](boost::program_options::options_description& options) {
-        options.add_options()("json", "Print a JSON object to standard output.");
-      },
-      .manual = {.description = {"Does the preflight of a run: checks the plan, resolves targets and names, compiles the "
-                                 "rules, loads the programs without attaching them, and asks every probe once. "
-                                 "Changes nothing."},
-                 .exit_status = {{"0", "A run could start."}, {"2", "It could not; the message says why."}},
-                 .examples = {{"holdfast explain experiments/quickstart.yaml", "What the quickstart would do."}}},
+      .add_options =
+          [](boost::program_options::options_description& options) {
+            options.add_options()("json", "Print a JSON object to standard output.");
+          },
+      .manual =
+          {.description =
+               {"Does the preflight of a run: checks the plan, resolves targets and names, "
+                "compiles the "
+                "rules, loads the programs without attaching them, and asks every probe once. "
+                "Changes nothing."},
+           .exit_status = {{"0", "A run could start."},
+                           {"2", "It could not; the message says why."}},
+           .examples = {{"holdfast explain experiments/quickstart.yaml",
+                         "What the quickstart would do."}}},
       .run = run,
   };
 }

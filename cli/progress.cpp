@@ -9,7 +9,8 @@ namespace {
 
 std::string describe(const ProbeStatus& probe) {
   const std::string value = probe.latest.value ? fmt::format("{:.4g}", *probe.latest.value) : "-";
-  return fmt::format("{:<8} {} = {} (wanted {})", verify::to_string(probe.latest.status), probe.name, value, probe.tolerance);
+  return fmt::format("{:<8} {} = {} (wanted {})", verify::to_string(probe.latest.status),
+                     probe.name, value, probe.tolerance);
 }
 
 }  // namespace
@@ -41,14 +42,17 @@ void Progress::on_status(const RunStatus& status) {
     return;
   }
   erase();
-  out_ << fmt::format("  {} · at most {:.0f} s left\n", report::to_string(status.phase), status.left);
+  out_ << fmt::format("  {} · at most {:.0f} s left\n", report::to_string(status.phase),
+                      status.left);
   for (const ProbeStatus& probe : status.probes) {
-    out_ << fmt::format("  {}\n", probe.evaluated ? describe(probe) : fmt::format("{:<8} {}", "…", probe.name));
+    out_ << fmt::format(
+        "  {}\n", probe.evaluated ? describe(probe) : fmt::format("{:<8} {}", "…", probe.name));
   }
   for (const ActionStatus& action : status.actions) {
     out_ << fmt::format("  {:<8} {}: {} matched, {} dropped, {} answered\n",
                         action.live ? fmt::format("{:.0f} s", action.left) : "-", action.name,
-                        action.counters.matched_packets, action.counters.dropped_packets, action.counters.answered_packets);
+                        action.counters.matched_packets, action.counters.dropped_packets,
+                        action.counters.answered_packets);
   }
   drawn_lines_ = 1 + static_cast<int>(status.probes.size() + status.actions.size());
   out_ << std::flush;

@@ -54,11 +54,13 @@ int run(const Invocation& invocation) {
   const bool as_json = invocation.has("json");
   std::ostream& talk = as_json ? console.err : console.out;
   Progress progress(talk, !as_json && console.out_is_terminal);
-  auto result = run_experiment(*experiment, {.agent = **agent,
-                                             .evaluators = [&] { return verify::make_prometheus_evaluator(experiment->prometheus); },
-                                             .observer = progress,
-                                             .cancel_fd = signals->get(),
-                                             .run_id = run_id});
+  auto result = run_experiment(
+      *experiment,
+      {.agent = **agent,
+       .evaluators = [&] { return verify::make_prometheus_evaluator(experiment->prometheus); },
+       .observer = progress,
+       .cancel_fd = signals->get(),
+       .run_id = run_id});
   if (!result) {
     print_error(console, result.error());
     return kExitUsage;
@@ -89,27 +91,32 @@ Command run_command() {
       .arguments = {.placeholder = "FILE", .least = 1, .most = 1, .plan_files = true},
       .add_options =
           [](boost::program_options::options_description& options) {
-            options.add_options()("output", boost::program_options::value<std::string>()->value_name("DIR"),
+            options.add_options()("output",
+                                  boost::program_options::value<std::string>()->value_name("DIR"),
                                   "Write the reports to DIR instead of holdfast-runs/RUN.")(
                 "json", "Print report.json to standard output, progress to standard error.");
           },
-      .manual = {.description = {"Checks the plan and the node, watches the probes until the steady state is "
-                                 "certain, injects the faults of the method, removes them, times the recovery, "
-                                 "compares the host with its snapshot and says the verdict. Nothing else needs to "
-                                 "run; it needs root.",
-                                 "SIGINT (Ctrl-C), SIGTERM and SIGHUP remove every fault before anything else. "
-                                 "A process that is killed or hangs leaves none behind either: the kernel ends "
-                                 "them by itself within two seconds."},
-                 .exit_status = {{"0", "held: the failsafe held."},
-                                 {"1", "breached: a probe missed its tolerance, or recovery came too late."},
-                                 {"2", "Bad command line or plan, or this node can't do it; nothing was touched."},
-                                 {"3", "not-injected: the fault hit no traffic."},
-                                 {"4", "inconclusive: a probe had no data, or no steady state before."},
-                                 {"5", "aborted: by a signal or a stop condition."},
-                                 {"6", "dirty: the host is not as it was before."}},
-                 .examples = {{"holdfast run experiments/quickstart.yaml", "The quickstart, on the lab."}},
-                 .environment = {},
-                 .files = {{"/run/holdfast", "Journals of runs, to undo what a killed one left."}}},
+      .manual =
+          {.description =
+               {"Checks the plan and the node, watches the probes until the steady state is "
+                "certain, injects the faults of the method, removes them, times the recovery, "
+                "compares the host with its snapshot and says the verdict. Nothing else needs to "
+                "run; it needs root.",
+                "SIGINT (Ctrl-C), SIGTERM and SIGHUP remove every fault before anything else. "
+                "A process that is killed or hangs leaves none behind either: the kernel ends "
+                "them by itself within two seconds."},
+           .exit_status =
+               {{"0", "held: the failsafe held."},
+                {"1", "breached: a probe missed its tolerance, or recovery came too late."},
+                {"2", "Bad command line or plan, or this node can't do it; nothing was touched."},
+                {"3", "not-injected: the fault hit no traffic."},
+                {"4", "inconclusive: a probe had no data, or no steady state before."},
+                {"5", "aborted: by a signal or a stop condition."},
+                {"6", "dirty: the host is not as it was before."}},
+           .examples = {{"holdfast run experiments/quickstart.yaml",
+                         "The quickstart, on the lab."}},
+           .environment = {},
+           .files = {{"/run/holdfast", "Journals of runs, to undo what a killed one left."}}},
       .run = run,
   };
 }

@@ -49,7 +49,9 @@ bool Tolerance::admits(double value) const {
   return false;
 }
 
-std::string Tolerance::text() const { return fmt::format("{} {}", symbol(comparison), bound); }
+std::string Tolerance::text() const {
+  return fmt::format("{} {}", symbol(comparison), bound);
+}
 
 std::string_view to_string(FaultKind kind) {
   switch (kind) {
@@ -131,9 +133,12 @@ std::string describe(const Match& match) {
   for (const Prefix& prefix : match.addresses) {
     peers.push_back(prefix.written);
   }
-  const char* way = match.direction == Direction::to ? "to" : match.direction == Direction::from ? "from" : "to and from";
-  std::string text = fmt::format("{} {} {}", match.protocol == Protocol::any ? "all traffic" : to_string(match.protocol),
-                                 way, peers.empty() ? "anywhere" : fmt::format("{}", fmt::join(peers, ", ")));
+  const char* way = match.direction == Direction::to     ? "to"
+                    : match.direction == Direction::from ? "from"
+                                                         : "to and from";
+  std::string text = fmt::format(
+      "{} {} {}", match.protocol == Protocol::any ? "all traffic" : to_string(match.protocol), way,
+      peers.empty() ? "anywhere" : fmt::format("{}", fmt::join(peers, ", ")));
   if (!match.ports.empty()) {
     text += fmt::format(" port {}", format_ports(match.ports));
   }

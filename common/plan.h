@@ -1,6 +1,7 @@
-// The experiment plan as plain structs: what plan_yaml.h produces, and what compilers and the runner read.
-// Everything in here has been checked for form (units, ranges, unknown and duplicate keys); whether a target exists on
-// this node is the agent's to say. Words as in docs/architecture.md.
+// The experiment plan as plain structs: what plan_yaml.h produces, and what compilers and the
+// runner read. Everything in here has been checked for form (units, ranges, unknown and duplicate
+// keys); whether a target exists on this node is the agent's to say. Words as in
+// docs/architecture.md.
 #pragma once
 
 #include <array>
@@ -14,7 +15,8 @@
 
 namespace holdfast::plan {
 
-// Where in the plan's text something was written, for messages. Line and column count from 1; 0: not known.
+// Where in the plan's text something was written, for messages. Line and column count from 1; 0:
+// not known.
 struct Location {
   std::string file;
   int line = 0;
@@ -38,10 +40,12 @@ struct PortRange {
 };
 
 enum class Protocol { any, tcp, udp, icmp };  // icmp: ICMP and ICMPv6
-// Seen from the target: `to` are packets that leave it for the matched peers, `from` are those that come from them.
+// Seen from the target: `to` are packets that leave it for the matched peers, `from` are those that
+// come from them.
 enum class Direction { to, from, both };
 
-// Which traffic. Empty lists restrict nothing; entries of one list are alternatives, different lists must all admit.
+// Which traffic. Empty lists restrict nothing; entries of one list are alternatives, different
+// lists must all admit.
 struct Match {
   std::vector<Prefix> addresses;       // the peer's
   std::vector<std::string> hosts;      // names of peers, resolved on the node at preflight
@@ -51,12 +55,14 @@ struct Match {
   Direction direction = Direction::to;
 };
 
-// Where. Exactly one of node, netns, pid and interface (interface may be together with netns or pid).
+// Where. Exactly one of node, netns, pid and interface (interface may be together with netns or
+// pid).
 struct Target {
-  bool node = false;      // every interface of the network namespace the agent runs in
-  std::string netns;      // name under /run/netns, or a path
-  int pid = 0;            // the network namespace of this process; 0: not given
-  std::string interface;  // one interface, in the agent's namespace unless netns or pid says otherwise
+  bool node = false;  // every interface of the network namespace the agent runs in
+  std::string netns;  // name under /run/netns, or a path
+  int pid = 0;        // the network namespace of this process; 0: not given
+  std::string
+      interface;  // one interface, in the agent's namespace unless netns or pid says otherwise
   Location where;
 };
 
@@ -81,13 +87,15 @@ struct DnsParams {
 struct Action {
   std::string name;  // unique in the plan
   FaultKind fault = FaultKind::noop;
-  Duration start_after{};        // after the start of the injecting phase, or after start_after_action ended
+  Duration
+      start_after{};  // after the start of the injecting phase, or after start_after_action ended
   std::string start_after_action;  // empty: none
   Duration duration{};
   Target target;
   Match match;
-  bool spare_protected = false;  // `protected: spare`: a match that also covers protected traffic is accepted
-  BlackholeParams blackhole;     // only the one of `fault` has a meaning
+  bool spare_protected =
+      false;  // `protected: spare`: a match that also covers protected traffic is accepted
+  BlackholeParams blackhole;  // only the one of `fault` has a meaning
   LossParams loss;
   DnsParams dns;
   Location where;
@@ -104,7 +112,7 @@ struct Tolerance {
 enum class When { before, during, after };
 
 struct Probe {
-  std::string name;  // unique among probes and stop conditions
+  std::string name;   // unique among probes and stop conditions
   std::string query;  // PromQL, instant
   Tolerance tolerance;
   std::set<When> when;        // never empty; stop conditions: all three
@@ -114,7 +122,7 @@ struct Probe {
 };
 
 struct PrometheusConfig {
-  std::string url;  // http(s)://host:port[/path], no trailing slash
+  std::string url;    // http(s)://host:port[/path], no trailing slash
   std::string netns;  // network namespace to query from; empty: the controller's own
   std::string bearer_token_file;
   struct BasicAuth {
@@ -125,8 +133,9 @@ struct PrometheusConfig {
     std::string ca_file, cert_file, key_file, server_name;
     bool insecure_skip_verify = false;
   } tls;
-  std::optional<Duration> scrape_interval;  // for staleness where the server's targets API does not tell
-  Duration timeout{};                       // of one query
+  std::optional<Duration>
+      scrape_interval;  // for staleness where the server's targets API does not tell
+  Duration timeout{};   // of one query
   Location where;
 };
 
@@ -151,7 +160,8 @@ std::string_view to_string(When when);
 std::string format_ports(const std::vector<PortRange>& ports);
 // Plain words for people: "tcp to 10.0.0.1, 10.0.1.0/24 port 443".
 std::string describe(const Match& match);
-// "network namespace edge", "interface eth1 in network namespace edge", "whole node", "network namespace of pid 7".
+// "network namespace edge", "interface eth1 in network namespace edge", "whole node", "network
+// namespace of pid 7".
 std::string describe(const Target& target);
 // "blackhole (drop)", "loss 10%", "dns nxdomain for zone example.com".
 std::string describe_fault(const Action& action);

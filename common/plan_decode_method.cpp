@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 
 constexpr Duration kLongest = std::chrono::hours(24);
 constexpr std::size_t kMostActions = 256;
-const std::vector<std::string> kFaults = {"noop", "blackhole", "loss", "dns"};  // in the order of FaultKind
+const std::vector<std::string> kFaults = {"noop", "blackhole", "loss",
+                                          "dns"};  // in the order of FaultKind
 
 std::optional<Prefix> parse_prefix(const std::string& text) {
   const std::size_t slash = text.find('/');
@@ -52,11 +53,14 @@ std::optional<PortRange> parse_ports(const std::string& text) {
   const auto number = [](std::string_view part) -> std::optional<std::uint16_t> {
     std::uint16_t value = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-    return error == std::errc() && end == part.data() + part.size() && value > 0 ? std::optional(value) : std::nullopt;
+    return error == std::errc() && end == part.data() + part.size() && value > 0
+               ? std::optional(value)
+               : std::nullopt;
   };
   const std::size_t dash = text.find('-');
   const auto first = number(std::string_view(text).substr(0, dash));
-  const auto last = dash == std::string::npos ? first : number(std::string_view(text).substr(dash + 1));
+  const auto last =
+      dash == std::string::npos ? first : number(std::string_view(text).substr(dash + 1));
   if (!first || !last || *first > *last) {
     return std::nullopt;
   }
@@ -84,9 +88,12 @@ void decode_addresses(Reader& reader, const MapReader& map, Match& match) {
     const std::string path = fmt::format("{}[{}]", map.path("addresses"), index++);
     const auto prefix = node.IsScalar() ? parse_prefix(node.Scalar()) : std::nullopt;
     if (!prefix) {
-      reader.report(node, path, "not an address", "an IPv4 or IPv6 address or prefix: 10.0.0.1, 10.0.0.0/8, fd00::/64; names go into hosts");
+      reader.report(node, path, "not an address",
+                    "an IPv4 or IPv6 address or prefix: 10.0.0.1, 10.0.0.0/8, fd00::/64; names go "
+                    "into hosts");
     } else if (has_host_bits(*prefix)) {
-      reader.report(node, path, "bits are set behind the prefix", "the first address of the prefix");
+      reader.report(node, path, "bits are set behind the prefix",
+                    "the first address of the prefix");
     } else {
       match.addresses.push_back(*prefix);
     }
@@ -94,7 +101,9 @@ void decode_addresses(Reader& reader, const MapReader& map, Match& match) {
 }
 
 Match decode_match(Reader& reader, const YAML::Node& node, const std::string& path) {
-  MapReader map(reader, node, path, {"addresses", "hosts", "ports", "localPorts", "protocol", "direction", "connections"});
+  MapReader map(
+      reader, node, path,
+      {"addresses", "hosts", "ports", "localPorts", "protocol", "direction", "connections"});
   Match match;
   if (map.has("addresses")) {
     decode_addresses(reader, map, match);
@@ -114,16 +123,21 @@ Match decode_match(Reader& reader, const YAML::Node& node, const std::string& pa
     match.local_ports = decode_ports(reader, map, "localPorts");
   }
   if (map.has("protocol")) {
-    match.protocol = static_cast<Protocol>(reader.word(map.get("protocol"), map.path("protocol"), {"any", "tcp", "udp", "icmp"}).value_or(0));
+    match.protocol = static_cast<Protocol>(
+        reader.word(map.get("protocol"), map.path("protocol"), {"any", "tcp", "udp", "icmp"})
+            .value_or(0));
   }
   if (map.has("direction")) {
-    match.direction = static_cast<Direction>(reader.word(map.get("direction"), map.path("direction"), {"to", "from", "both"}).value_or(0));
+    match.direction = static_cast<Direction>(
+        reader.word(map.get("direction"), map.path("direction"), {"to", "from", "both"})
+            .value_or(0));
   }
   if (map.has("connections")) {
     reader.word(map.get("connections"), map.path("connections"), {"all"});
   }
   if (match.protocol == Protocol::icmp && (!match.ports.empty() || !match.local_ports.empty())) {
-    reader.report(map.get("protocol"), map.path("protocol"), "icmp has no ports", "protocol tcp or udp, or no ports");
+    reader.report(map.get("protocol"), map.path("protocol"), "icmp has no ports",
+                  "protocol tcp or udp, or no ports");
   }
   return match;
 }
@@ -137,18 +151,22 @@ Target decode_target(Reader& reader, const YAML::Node& node, const std::string& 
   }
   target.netns = map.text("netns").value_or("");
   if (map.has("pid")) {
-    target.pid = static_cast<int>(reader.integer(map.get("pid"), map.path("pid"), 1, 4'194'304).value_or(0));
+    target.pid =
+        static_cast<int>(reader.integer(map.get("pid"), map.path("pid"), 1, 4'194'304).value_or(0));
   }
   target.interface = map.text("interface", 15).value_or("");
   const int places = (target.node ? 1 : 0) + (map.has("netns") ? 1 : 0) + (map.has("pid") ? 1 : 0);
   const bool interface_only = places == 0 && map.has("interface");
   if (map.valid() && ((places != 1 && !interface_only) || (target.node && map.has("interface")))) {
-    reader.report(node, path, "not one place", "exactly one of node: true, netns, pid, interface (interface also together with netns or pid)");
+    reader.report(node, path, "not one place",
+                  "exactly one of node: true, netns, pid, interface (interface also together with "
+                  "netns or pid)");
   }
   return target;
 }
 
-void decode_names(Reader& reader, const MapReader& map, const std::string& key, bool root, std::vector<std::string>& names) {
+void decode_names(Reader& reader, const MapReader& map, const std::string& key, bool root,
+                  std::vector<std::string>& names) {
   std::size_t index = 0;
   for (const YAML::Node& node : reader.list(map.get(key), map.path(key))) {
     const std::string path = fmt::format("{}[{}]", map.path(key), index++);
@@ -163,18 +181,23 @@ void decode_names(Reader& reader, const MapReader& map, const std::string& key, 
     if (text->ends_with('.')) {
       text->pop_back();
     }
-    std::transform(text->begin(), text->end(), text->begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c); });
+    std::transform(text->begin(), text->end(), text->begin(), [](unsigned char c) {
+      return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    });
     std::size_t label = 0;
     bool fine = !text->empty() && text->size() <= 253;
     for (const char c : *text + ".") {
-      const bool known = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '*';
+      const bool known =
+          (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '*';
       fine = fine && (c == '.' ? label >= 1 && label <= 63 : known);
       label = c == '.' ? 0 : label + 1;
     }
     if (fine) {
       names.push_back(*text);
     } else {
-      reader.report(node, path, "not a DNS name", "labels of 1 to 63 letters, digits, - or _, 253 characters in all; other alphabets as xn--…");
+      reader.report(node, path, "not a DNS name",
+                    "labels of 1 to 63 letters, digits, - or _, 253 characters in all; other "
+                    "alphabets as xn--…");
     }
   }
 }
@@ -183,9 +206,14 @@ void decode_dns(Reader& reader, MapReader& action_map, Action& action) {
   if (!action_map.require("dns", "{response: nxdomain, names: […]} ")) {
     return;
   }
-  MapReader map(reader, action_map.get("dns"), action_map.path("dns"), {"response", "names", "zones"});
+  MapReader map(reader, action_map.get("dns"), action_map.path("dns"),
+                {"response", "names", "zones"});
   if (map.require("response", "nxdomain, servfail, refused, timeout")) {
-    action.dns.response = static_cast<DnsResponse>(reader.word(map.get("response"), map.path("response"), {"nxdomain", "servfail", "refused", "timeout"}).value_or(0));
+    action.dns.response =
+        static_cast<DnsResponse>(reader
+                                     .word(map.get("response"), map.path("response"),
+                                           {"nxdomain", "servfail", "refused", "timeout"})
+                                     .value_or(0));
   }
   if (map.has("names")) {
     decode_names(reader, map, "names", false, action.dns.names);
@@ -197,7 +225,9 @@ void decode_dns(Reader& reader, MapReader& action_map, Action& action) {
     reader.report(map.node(), action_map.path("dns"), "no name is given", "names or zones");
   }
   if (action.match.protocol != Protocol::any && action.match.protocol != Protocol::udp) {
-    reader.report(action_map.node(), action_map.path("match.protocol"), "only DNS over UDP is answered", "protocol udp; cut DNS over TCP with a blackhole of tcp port 53");
+    reader.report(action_map.node(), action_map.path("match.protocol"),
+                  "only DNS over UDP is answered",
+                  "protocol udp; cut DNS over TCP with a blackhole of tcp port 53");
   }
   action.match.protocol = Protocol::udp;
   if (action.match.ports.empty()) {
@@ -209,7 +239,8 @@ void decode_parameters(Reader& reader, MapReader& map, Action& action) {
   const std::string own = kFaults[static_cast<std::size_t>(action.fault)];
   for (const std::string& other : kFaults) {
     if (other != own && map.has(other)) {
-      reader.report(map.get(other), map.path(other), fmt::format("parameters of {}, but the fault is {}", other, own), own);
+      reader.report(map.get(other), map.path(other),
+                    fmt::format("parameters of {}, but the fault is {}", other, own), own);
     }
   }
   if (action.fault == FaultKind::blackhole && map.has("blackhole")) {
@@ -220,11 +251,13 @@ void decode_parameters(Reader& reader, MapReader& map, Action& action) {
   } else if (action.fault == FaultKind::loss && map.require("loss", "{percent: 10%}")) {
     MapReader parameters(reader, map.get("loss"), map.path("loss"), {"percent"});
     if (parameters.require("percent", "above 0%, at most 100%")) {
-      const auto percent = parse_percent(parameters.get("percent").IsScalar() ? parameters.get("percent").Scalar() : "");
+      const auto percent = parse_percent(
+          parameters.get("percent").IsScalar() ? parameters.get("percent").Scalar() : "");
       if (!percent) {
         reader.report(parameters.get("percent"), parameters.path("percent"), percent.error());
       } else if (percent->share <= 0) {
-        reader.report(parameters.get("percent"), parameters.path("percent"), "no loss at all", "above 0%, at most 100%");
+        reader.report(parameters.get("percent"), parameters.path("percent"), "no loss at all",
+                      "above 0%, at most 100%");
       } else {
         action.loss.percent = *percent;
       }
@@ -237,13 +270,16 @@ void decode_parameters(Reader& reader, MapReader& map, Action& action) {
 }
 
 Action decode_action(Reader& reader, const YAML::Node& node, const std::string& path) {
-  MapReader map(reader, node, path, {"name", "fault", "startAfter", "duration", "target", "match", "protected", "noop", "blackhole", "loss", "dns"});
+  MapReader map(reader, node, path,
+                {"name", "fault", "startAfter", "duration", "target", "match", "protected", "noop",
+                 "blackhole", "loss", "dns"});
   Action action;
   action.where = reader.locate(node, path);
   map.require("name", "a name of its own");
   action.name = map.text("name", 200).value_or("");
   const bool has_fault = map.require("fault", "noop, blackhole, loss, dns");
-  const auto fault = has_fault ? reader.word(map.get("fault"), map.path("fault"), kFaults) : std::nullopt;
+  const auto fault =
+      has_fault ? reader.word(map.get("fault"), map.path("fault"), kFaults) : std::nullopt;
   if (map.has("startAfter")) {
     const auto text = map.text("startAfter");
     const auto duration = text ? parse_duration(*text) : Result<Duration>(Duration{});
@@ -254,7 +290,8 @@ Action decode_action(Reader& reader, const YAML::Node& node, const std::string& 
     }
   }
   if (map.require("duration", "how long: 30s")) {
-    action.duration = reader.duration(map.get("duration"), map.path("duration"), 1ms, kLongest).value_or(1s);
+    action.duration =
+        reader.duration(map.get("duration"), map.path("duration"), 1ms, kLongest).value_or(1s);
   }
   if (map.require("target", "{netns: NAME}, {interface: NAME}, {pid: N} or {node: true}")) {
     action.target = decode_target(reader, map.get("target"), map.path("target"));
@@ -263,7 +300,8 @@ Action decode_action(Reader& reader, const YAML::Node& node, const std::string& 
     action.match = decode_match(reader, map.get("match"), map.path("match"));
   }
   if (map.has("protected")) {
-    action.spare_protected = reader.word(map.get("protected"), map.path("protected"), {"spare"}).has_value();
+    action.spare_protected =
+        reader.word(map.get("protected"), map.path("protected"), {"spare"}).has_value();
   }
   if (fault) {
     action.fault = static_cast<FaultKind>(*fault);
@@ -273,9 +311,11 @@ Action decode_action(Reader& reader, const YAML::Node& node, const std::string& 
 }
 
 // An action may wait for another, that one for a third; it must end with one that waits for none.
-void check_order(Reader& reader, const std::vector<Action>& actions, const std::vector<YAML::Node>& nodes, const std::string& path) {
+void check_order(Reader& reader, const std::vector<Action>& actions,
+                 const std::vector<YAML::Node>& nodes, const std::string& path) {
   const auto find = [&](const std::string& name) {
-    return std::find_if(actions.begin(), actions.end(), [&](const Action& one) { return one.name == name; });
+    return std::find_if(actions.begin(), actions.end(),
+                        [&](const Action& one) { return one.name == name; });
   };
   for (std::size_t i = 0; i < actions.size(); ++i) {
     std::size_t steps = 0;
@@ -288,10 +328,13 @@ void check_order(Reader& reader, const std::vector<Action>& actions, const std::
       at = &*next;
     }
     const std::string key = fmt::format("{}[{}].startAfter", path, i);
-    if (!actions[i].start_after_action.empty() && find(actions[i].start_after_action) == actions.end()) {
-      reader.report(nodes[i]["startAfter"], key, "neither a duration nor the name of an action", "10s, or the name of another action");
+    if (!actions[i].start_after_action.empty() &&
+        find(actions[i].start_after_action) == actions.end()) {
+      reader.report(nodes[i]["startAfter"], key, "neither a duration nor the name of an action",
+                    "10s, or the name of another action");
     } else if (steps > actions.size()) {
-      reader.report(nodes[i]["startAfter"], key, "waits for itself", "an order that begins somewhere");
+      reader.report(nodes[i]["startAfter"], key, "waits for itself",
+                    "an order that begins somewhere");
     }
   }
 }
@@ -302,15 +345,19 @@ std::vector<Action> decode_method(Reader& reader, const YAML::Node& node, const 
   std::vector<Action> actions;
   const std::vector<YAML::Node> nodes = reader.list(node, path);
   if (node.IsSequence() && (nodes.empty() || nodes.size() > kMostActions)) {
-    reader.report(node, path, "not a usable number of actions", fmt::format("1 to {}", kMostActions));
+    reader.report(node, path, "not a usable number of actions",
+                  fmt::format("1 to {}", kMostActions));
     return actions;
   }
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const std::string at = fmt::format("{}[{}]", path, i);
     actions.push_back(decode_action(reader, nodes[i], at));
-    const auto same = std::count_if(actions.begin(), actions.end(), [&](const Action& one) { return one.name == actions.back().name; });
+    const auto same = std::count_if(actions.begin(), actions.end(), [&](const Action& one) {
+      return one.name == actions.back().name;
+    });
     if (same > 1 && !actions.back().name.empty()) {
-      reader.report(nodes[i]["name"], at + ".name", "two actions of one name", "a name of its own for each");
+      reader.report(nodes[i]["name"], at + ".name", "two actions of one name",
+                    "a name of its own for each");
     }
   }
   check_order(reader, actions, nodes, path);

@@ -18,26 +18,36 @@ namespace {
 constexpr int kDeepest = 32;
 constexpr int kMostNodes = 200'000;
 
-// Looks at the stream of events before a tree is built: a few aliases of aliases are billions of nodes ("YAML bomb").
+// Looks at the stream of events before a tree is built: a few aliases of aliases are billions of
+// nodes ("YAML bomb").
 class Guard : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark&) override { ++documents; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { node(mark); }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { stop(mark, "aliases (*name) are not accepted in a plan"); }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string&) override { node(mark); }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    stop(mark, "aliases (*name) are not accepted in a plan");
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                const std::string&) override {
+    node(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
     enter(mark);
   }
   void OnSequenceEnd() override { --depth_; }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
     enter(mark);
   }
   void OnMapEnd() override { --depth_; }
   int documents = 0;
 
  private:
-  [[noreturn]] static void stop(const YAML::Mark& mark, const char* why) { throw YAML::ParserException(mark, why); }
+  [[noreturn]] static void stop(const YAML::Mark& mark, const char* why) {
+    throw YAML::ParserException(mark, why);
+  }
   void node(const YAML::Mark& mark) {
     if (++nodes_ > kMostNodes) {
       stop(mark, "too many values for a plan");
@@ -52,9 +62,11 @@ class Guard : public YAML::EventHandler {
   int depth_ = 0, nodes_ = 0;
 };
 
-ParseOutcome single(const std::string& file, int line, int column, std::string message, std::string accepted) {
+ParseOutcome single(const std::string& file, int line, int column, std::string message,
+                    std::string accepted) {
   ParseOutcome outcome;
-  outcome.diagnostics.push_back({{file, line, column, ""}, std::move(message), "", std::move(accepted), ""});
+  outcome.diagnostics.push_back(
+      {{file, line, column, ""}, std::move(message), "", std::move(accepted), ""});
   return outcome;
 }
 
@@ -93,7 +105,8 @@ Result<std::string> read_plan(const std::string& path) {
     size += static_cast<std::size_t>(got);
   }
   if (size > kMaxPlanBytes) {
-    return fail(ErrorKind::usage, fmt::format("too large: {} bytes", status.st_size), fmt::format("at most {} bytes", kMaxPlanBytes));
+    return fail(ErrorKind::usage, fmt::format("too large: {} bytes", status.st_size),
+                fmt::format("at most {} bytes", kMaxPlanBytes));
   }
   text.resize(size);
   return text;
@@ -139,7 +152,8 @@ ParseOutcome parse_plan(std::string_view text, const std::string& file) {
     return single(file, 0, 0, "not a text: it has NUL bytes", "a YAML file in UTF-8");
   }
   if (nests_too_deeply(text)) {
-    return single(file, 0, 0, "nested too deeply for a plan", fmt::format("at most {} levels", kDeepest));
+    return single(file, 0, 0, "nested too deeply for a plan",
+                  fmt::format("at most {} levels", kDeepest));
   }
   ParseOutcome outcome;
   Reader reader(file);
@@ -150,7 +164,9 @@ ParseOutcome parse_plan(std::string_view text, const std::string& file) {
     while (parser.HandleNextDocument(guard)) {
     }
     if (guard.documents != 1) {
-      return single(file, 1, 1, guard.documents == 0 ? "the plan is empty" : "several documents in one file", "one YAML document with an experiment");
+      return single(file, 1, 1,
+                    guard.documents == 0 ? "the plan is empty" : "several documents in one file",
+                    "one YAML document with an experiment");
     }
     Experiment experiment = decode_experiment(reader, YAML::Load(std::string(text)), file);
     outcome.diagnostics = reader.take();
@@ -158,11 +174,14 @@ ParseOutcome parse_plan(std::string_view text, const std::string& file) {
       outcome.experiment = std::move(experiment);
     }
   } catch (const YAML::Exception& error) {
-    return single(file, error.mark.line + 1, error.mark.column + 1, "not a plan in YAML: " + error.msg, "YAML 1.2 without anchors and aliases");
+    return single(file, error.mark.line + 1, error.mark.column + 1,
+                  "not a plan in YAML: " + error.msg, "YAML 1.2 without anchors and aliases");
   }
-  std::stable_sort(outcome.diagnostics.begin(), outcome.diagnostics.end(), [](const Diagnostic& a, const Diagnostic& b) {
-    return std::pair(a.where.line, a.where.column) < std::pair(b.where.line, b.where.column);
-  });
+  std::stable_sort(outcome.diagnostics.begin(), outcome.diagnostics.end(),
+                   [](const Diagnostic& a, const Diagnostic& b) {
+                     return std::pair(a.where.line, a.where.column) <
+                            std::pair(b.where.line, b.where.column);
+                   });
   return outcome;
 }
 

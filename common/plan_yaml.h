@@ -18,7 +18,8 @@ struct Diagnostic {
   std::string accepted;    // what is accepted there, or the cure
   std::string suggestion;  // "did you mean": the nearest accepted word; may be empty
 
-  // "plan.yaml:12:9: spec.method[0].fault: unknown fault; found "blackhol"; accepted: …; did you mean "blackhole"?"
+  // "plan.yaml:12:9: spec.method[0].fault: unknown fault; found "blackhol"; accepted: …; did you
+  // mean "blackhole"?"
   std::string text() const;
 };
 
@@ -30,7 +31,8 @@ struct ParseOutcome {
 // Largest plan file that is read, in bytes.
 inline constexpr std::size_t kMaxPlanBytes = 1024 * 1024;
 
-// Reads and checks a plan file. Never throws; a missing, unreadable or too large file is a diagnostic too.
+// Reads and checks a plan file. Never throws; a missing, unreadable or too large file is a
+// diagnostic too.
 ParseOutcome load_plan(const std::string& path);
 // The same for text that is at hand; `file` is the name used in messages.
 ParseOutcome parse_plan(std::string_view text, const std::string& file);

@@ -1,4 +1,5 @@
-// One result type for the whole project: a value, or an Error that says what failed and how to mend it.
+// One result type for the whole project: a value, or an Error that says what failed and how to mend
+// it.
 #pragma once
 
 #include <cerrno>

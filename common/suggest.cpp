@@ -26,7 +26,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::optional<std::string> suggest(std::string_view word, const std::vector<std::string>& accepted) {
+std::optional<std::string> suggest(std::string_view word,
+                                   const std::vector<std::string>& accepted) {
   constexpr std::size_t kLongestWord = 64;  // beyond that it is no slip of a key
   if (word.empty() || word.size() > kLongestWord) {
     return std::nullopt;

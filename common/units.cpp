@@ -27,7 +27,9 @@ std::unexpected<Error> bad_duration(std::string_view text, std::string_view why)
               "a number with a unit: 250ms, 1.5s, 1m30s (ns, us, ms, s, m, h)");
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 // "12.5" times `unit`, without the rounding of a floating-point number. -1: too large.
 std::int64_t scale(std::string_view whole, std::string_view fraction, std::int64_t unit) {
@@ -110,14 +112,16 @@ Result<Duration> parse_duration(std::string_view text) {
 
 Result<Percent> parse_percent(std::string_view text) {
   const auto bad = [&](std::string_view why) {
-    return fail(ErrorKind::usage, fmt::format("\"{}\" is not a percentage: {}", text, why), "0% to 100%, such as 12.5%");
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is not a percentage: {}", text, why),
+                "0% to 100%, such as 12.5%");
   };
   if (!text.ends_with('%')) {
     return bad("the percent sign is missing");
   }
   const std::string_view number = text.substr(0, text.size() - 1);
   double value = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value, std::chars_format::fixed);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value,
+                                            std::chars_format::fixed);
   if (error != std::errc() || end != number.data() + number.size() || number.empty()) {
     return bad("no number stands before the sign");
   }
@@ -143,6 +147,8 @@ std::string format_duration(Duration value) {
   return text;
 }
 
-std::string format_percent(Percent value) { return fmt::format("{:.4g}%", value.share * 100); }
+std::string format_percent(Percent value) {
+  return fmt::format("{:.4g}%", value.share * 100);
+}
 
 }  // namespace holdfast

@@ -18,8 +18,9 @@ struct Percent {
   friend bool operator==(const Percent&, const Percent&) = default;
 };
 
-// Parses "250ms", "1m30s", "0.5s". Units: ns, us, ms, s, m, h. A number without a unit, a negative one, one that is
-// not a number or beyond 10 years is refused (ErrorKind::usage; the message says what is accepted).
+// Parses "250ms", "1m30s", "0.5s". Units: ns, us, ms, s, m, h. A number without a unit, a negative
+// one, one that is not a number or beyond 10 years is refused (ErrorKind::usage; the message says
+// what is accepted).
 Result<Duration> parse_duration(std::string_view text);
 
 // Parses "12.5%": 0% to 100%, with the percent sign.

@@ -29,12 +29,15 @@ std::string kind_of(const YAML::Node& node) {
 std::string shorten(const std::string& text) {
   constexpr std::size_t kShown = 60;
   std::string shown = text.substr(0, kShown);
-  std::replace_if(shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(
+      shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return text.size() > kShown ? shown + "…" : shown;
 }
 
 bool has_control_characters(const std::string& text) {
-  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; });
+  return std::any_of(text.begin(), text.end(), [](unsigned char c) {
+    return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+  });
 }
 
 }  // namespace
@@ -46,20 +49,22 @@ Location Reader::locate(const YAML::Node& node, const std::string& path) const {
   return {file_, node.Mark().line + 1, node.Mark().column + 1, path};
 }
 
-void Reader::report(const YAML::Node& node, const std::string& path, std::string message, std::string accepted,
-                    std::string suggestion) {
+void Reader::report(const YAML::Node& node, const std::string& path, std::string message,
+                    std::string accepted, std::string suggestion) {
   std::string found;
   if (node.IsDefined()) {
     found = node.IsScalar() ? fmt::format("\"{}\"", shorten(node.Scalar())) : kind_of(node);
   }
-  diagnostics_.push_back({locate(node, path), std::move(message), std::move(found), std::move(accepted), std::move(suggestion)});
+  diagnostics_.push_back({locate(node, path), std::move(message), std::move(found),
+                          std::move(accepted), std::move(suggestion)});
 }
 
 void Reader::report(const YAML::Node& node, const std::string& path, const Error& error) {
   report(node, path, error.message, error.cure);
 }
 
-std::optional<std::string> Reader::text(const YAML::Node& node, const std::string& path, std::size_t longest) {
+std::optional<std::string> Reader::text(const YAML::Node& node, const std::string& path,
+                                        std::size_t longest) {
   if (!node.IsScalar() || node.Scalar().empty()) {
     report(node, path, "a text is wanted here", "a text that is not empty");
     return std::nullopt;
@@ -77,7 +82,8 @@ std::optional<std::string> Reader::text(const YAML::Node& node, const std::strin
 
 std::vector<YAML::Node> Reader::list(const YAML::Node& node, const std::string& path) {
   if (!node.IsSequence()) {
-    report(node, path, "a list is wanted here", node.IsScalar() ? fmt::format("[{}]", shorten(node.Scalar())) : "a list: [a, b]");
+    report(node, path, "a list is wanted here",
+           node.IsScalar() ? fmt::format("[{}]", shorten(node.Scalar())) : "a list: [a, b]");
     return {};
   }
   return {node.begin(), node.end()};
@@ -90,15 +96,18 @@ std::optional<std::size_t> Reader::word(const YAML::Node& node, const std::strin
   if (found != accepted.end()) {
     return static_cast<std::size_t>(found - accepted.begin());
   }
-  report(node, path, "not one of the accepted words", fmt::format("{}", fmt::join(accepted, ", ")), suggest(written, accepted).value_or(""));
+  report(node, path, "not one of the accepted words", fmt::format("{}", fmt::join(accepted, ", ")),
+         suggest(written, accepted).value_or(""));
   return std::nullopt;
 }
 
-std::optional<long> Reader::integer(const YAML::Node& node, const std::string& path, long least, long most) {
+std::optional<long> Reader::integer(const YAML::Node& node, const std::string& path, long least,
+                                    long most) {
   const std::string written = node.IsScalar() ? node.Scalar() : "";
   long value = 0;
   const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), value);
-  if (written.empty() || error != std::errc() || end != written.data() + written.size() || value < least || value > most) {
+  if (written.empty() || error != std::errc() || end != written.data() + written.size() ||
+      value < least || value > most) {
     report(node, path, "not a whole number in range", fmt::format("{} to {}", least, most));
     return std::nullopt;
   }
@@ -110,7 +119,8 @@ std::optional<bool> Reader::boolean(const YAML::Node& node, const std::string& p
   return index ? std::optional(*index == 0) : std::nullopt;
 }
 
-std::optional<Duration> Reader::duration(const YAML::Node& node, const std::string& path, Duration least, Duration most) {
+std::optional<Duration> Reader::duration(const YAML::Node& node, const std::string& path,
+                                         Duration least, Duration most) {
   if (!node.IsScalar()) {
     report(node, path, "a duration is wanted here", "a number with a unit: 250ms, 10s, 1m30s");
     return std::nullopt;
@@ -121,16 +131,19 @@ std::optional<Duration> Reader::duration(const YAML::Node& node, const std::stri
     return std::nullopt;
   }
   if (*parsed < least || *parsed > most) {
-    report(node, path, "out of range", fmt::format("{} to {}", format_duration(least), format_duration(most)));
+    report(node, path, "out of range",
+           fmt::format("{} to {}", format_duration(least), format_duration(most)));
     return std::nullopt;
   }
   return *parsed;
 }
 
-MapReader::MapReader(Reader& reader, const YAML::Node& node, std::string path, const std::vector<std::string>& keys)
+MapReader::MapReader(Reader& reader, const YAML::Node& node, std::string path,
+                     const std::vector<std::string>& keys)
     : reader_(reader), node_(node), path_(std::move(path)) {
   if (!node.IsMap()) {
-    reader.report(node, path_, "a map is wanted here", fmt::format("a map with the keys {}", fmt::join(keys, ", ")));
+    reader.report(node, path_, "a map is wanted here",
+                  fmt::format("a map with the keys {}", fmt::join(keys, ", ")));
     return;
   }
   valid_ = true;
@@ -138,7 +151,8 @@ MapReader::MapReader(Reader& reader, const YAML::Node& node, std::string path, c
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
     const std::string key_path = this->path(key);
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-      reader.report(entry.first, key_path, "unknown key", fmt::format("{}", fmt::join(keys, ", ")), suggest(key, keys).value_or(""));
+      reader.report(entry.first, key_path, "unknown key", fmt::format("{}", fmt::join(keys, ", ")),
+                    suggest(key, keys).value_or(""));
     } else if (!values_.emplace(key, entry.second).second) {
       reader.report(entry.first, key_path, "duplicate key", "each key once");
     }

@@ -1,4 +1,5 @@
-// Reading YAML with every mistake noted and none fatal: shared by the decoders of the plan. Internal to common/.
+// Reading YAML with every mistake noted and none fatal: shared by the decoders of the plan.
+// Internal to common/.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -18,22 +19,25 @@ class Reader {
   explicit Reader(std::string file) : file_(std::move(file)) {}
 
   Location locate(const YAML::Node& node, const std::string& path) const;
-  void report(const YAML::Node& node, const std::string& path, std::string message, std::string accepted,
-              std::string suggestion = {});
+  void report(const YAML::Node& node, const std::string& path, std::string message,
+              std::string accepted, std::string suggestion = {});
   // For an Error of a parser of units and the like.
   void report(const YAML::Node& node, const std::string& path, const Error& error);
   std::vector<Diagnostic> take() { return std::move(diagnostics_); }
 
   // A scalar's text; empty where the node is none (reported). `longest` in bytes.
-  std::optional<std::string> text(const YAML::Node& node, const std::string& path, std::size_t longest = 4096);
+  std::optional<std::string> text(const YAML::Node& node, const std::string& path,
+                                  std::size_t longest = 4096);
   // A sequence's entries; a scalar or map in its place is reported.
   std::vector<YAML::Node> list(const YAML::Node& node, const std::string& path);
   // An index into `accepted`, for words of a closed set.
   std::optional<std::size_t> word(const YAML::Node& node, const std::string& path,
                                   const std::vector<std::string>& accepted);
-  std::optional<long> integer(const YAML::Node& node, const std::string& path, long least, long most);
+  std::optional<long> integer(const YAML::Node& node, const std::string& path, long least,
+                              long most);
   std::optional<bool> boolean(const YAML::Node& node, const std::string& path);
-  std::optional<Duration> duration(const YAML::Node& node, const std::string& path, Duration least, Duration most);
+  std::optional<Duration> duration(const YAML::Node& node, const std::string& path, Duration least,
+                                   Duration most);
 
  private:
   std::string file_;
@@ -43,7 +47,8 @@ class Reader {
 // A map whose keys are all known: unknown and duplicate ones are reported when it is made.
 class MapReader {
  public:
-  MapReader(Reader& reader, const YAML::Node& node, std::string path, const std::vector<std::string>& keys);
+  MapReader(Reader& reader, const YAML::Node& node, std::string path,
+            const std::vector<std::string>& keys);
 
   bool has(const std::string& key) const { return values_.contains(key); }
   // The value; an undefined node where the key is absent.

@@ -26,7 +26,9 @@ void ProbeWatch::add(const verify::Evaluation& evaluation, double at) {
   }
 }
 
-void ProbeWatch::reset() { *this = ProbeWatch(threshold_); }
+void ProbeWatch::reset() {
+  *this = ProbeWatch(threshold_);
+}
 
 verify::Status ProbeWatch::status() const {
   if (missed_) {

@@ -9,9 +9,9 @@
 
 namespace holdfast {
 
-// Counts misses in a row. A miss is certain only after `threshold` misses in a row; as many evaluations in a row that
-// were not ok, of whatever kind, mean that the probe says nothing. Once reached, either stays until reset(), and a miss
-// outweighs missing data.
+// Counts misses in a row. A miss is certain only after `threshold` misses in a row; as many
+// evaluations in a row that were not ok, of whatever kind, mean that the probe says nothing. Once
+// reached, either stays until reset(), and a miss outweighs missing data.
 class ProbeWatch {
  public:
   explicit ProbeWatch(int threshold) : threshold_(threshold) {}

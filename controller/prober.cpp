@@ -21,11 +21,13 @@ Result<std::unique_ptr<Prober>> Prober::start(const std::vector<const plan::Prob
   return std::unique_ptr<Prober>(new Prober(probes, std::move(factory), std::move(event)));
 }
 
-Prober::Prober(std::vector<const plan::Probe*> probes, verify::EvaluatorFactory factory, UniqueFd event)
+Prober::Prober(std::vector<const plan::Probe*> probes, verify::EvaluatorFactory factory,
+               UniqueFd event)
     : probes_(std::move(probes)), factory_(std::move(factory)), event_(std::move(event)) {
   const std::size_t workers = std::min(probes_.size(), kMostWorkers);
   for (std::size_t i = 0; i < workers; ++i) {
-    workers_.emplace_back([this, i, workers](const std::stop_token& stop) { work(stop, i, workers); });
+    workers_.emplace_back(
+        [this, i, workers](const std::stop_token& stop) { work(stop, i, workers); });
   }
 }
 
@@ -47,7 +49,8 @@ void Prober::work(const std::stop_token& stop, std::size_t first, std::size_t st
     schedule.push_back({i, Clock::now()});
   }
   while (!stop.stop_requested()) {
-    auto next = std::min_element(schedule.begin(), schedule.end(), [](const Due& a, const Due& b) { return a.at < b.at; });
+    auto next = std::min_element(schedule.begin(), schedule.end(),
+                                 [](const Due& a, const Due& b) { return a.at < b.at; });
     {
       std::unique_lock lock(mutex_);
       if (wake_.wait_until(lock, stop, next->at, [&] { return stop.stop_requested(); })) {
@@ -61,7 +64,8 @@ void Prober::work(const std::stop_token& stop, std::size_t first, std::size_t st
     }
     push({next->probe, asked,
           evaluator ? (*evaluator)->evaluate(probe)
-                    : verify::Evaluation{verify::Status::no_data, std::nullopt, evaluator.error().message}});
+                    : verify::Evaluation{verify::Status::no_data, std::nullopt,
+                                         evaluator.error().message}});
     // After an evaluation that took longer than the interval the next is due at once, not several.
     next->at = std::max(next->at + probe.interval, Clock::now());
   }

@@ -1,4 +1,5 @@
-// Evaluates probes at their intervals, in threads of its own, so that a Prometheus that hangs never holds up the run.
+// Evaluates probes at their intervals, in threads of its own, so that a Prometheus that hangs never
+// holds up the run.
 #pragma once
 
 #include <chrono>
@@ -15,14 +16,15 @@
 namespace holdfast {
 
 struct ProbeSample {
-  std::size_t probe = 0;                       // index into the probes given to make()
+  std::size_t probe = 0;                        // index into the probes given to make()
   std::chrono::steady_clock::time_point asked;  // when the evaluation began
   verify::Evaluation evaluation;
 };
 
 class Prober {
  public:
-  // Begins at once. `probes` must outlive the prober. A factory that fails gives no_data for its probes.
+  // Begins at once. `probes` must outlive the prober. A factory that fails gives no_data for its
+  // probes.
   static Result<std::unique_ptr<Prober>> start(const std::vector<const plan::Probe*>& probes,
                                                verify::EvaluatorFactory factory);
   // Waits for evaluations under way: at most their timeout.

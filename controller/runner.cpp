@@ -28,7 +28,9 @@ using Seconds = std::chrono::duration<double>;
 constexpr auto kHeartbeat = std::chrono::milliseconds(200);  // a tenth of the lease
 
 std::string utc_now() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+  return fmt::format(
+      "{:%Y-%m-%dT%H:%M:%SZ}",
+      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
 }
 
 report::Counters to_report(const agent::Counters& counters) {
@@ -40,8 +42,10 @@ report::Counters to_report(const agent::Counters& counters) {
           .spared_packets = counters.spared_packets};
 }
 
-// Asks the server about every query, in a thread of its own: the evaluator may move to another network namespace.
-Result<void> check_queries(const std::vector<const plan::Probe*>& probes, const verify::EvaluatorFactory& factory) {
+// Asks the server about every query, in a thread of its own: the evaluator may move to another
+// network namespace.
+Result<void> check_queries(const std::vector<const plan::Probe*>& probes,
+                           const verify::EvaluatorFactory& factory) {
   Result<void> result;
   std::thread([&] {
     auto evaluator = factory();
@@ -52,7 +56,8 @@ Result<void> check_queries(const std::vector<const plan::Probe*>& probes, const 
     for (const plan::Probe* probe : probes) {
       result = (*evaluator)->check_query(*probe);
       if (!result) {
-        result = std::unexpected(result.error().with_context(fmt::format("{}:{}: probe \"{}\"", probe->where.file, probe->where.line, probe->name)));
+        result = std::unexpected(result.error().with_context(
+            fmt::format("{}:{}: probe \"{}\"", probe->where.file, probe->where.line, probe->name)));
         return;
       }
     }
@@ -172,23 +177,28 @@ void Run::enter(Phase phase, Duration at_most) {
 void Run::take_samples() {
   for (ProbeSample& sample : prober_->take()) {
     const double at = Seconds(sample.asked - began_).count();
-    report_.probes[sample.probe].points.push_back({at, phase_, sample.evaluation.status, sample.evaluation.value, sample.evaluation.detail});
+    report_.probes[sample.probe].points.push_back(
+        {at, phase_, sample.evaluation.status, sample.evaluation.value, sample.evaluation.detail});
     if (sample.asked < phase_began_) {
       continue;  // asked before the phase: says nothing about it
     }
     ProbeWatch& watch = watches_[sample.probe];
     watch.add(sample.evaluation, at);
-    if (report_.probes[sample.probe].stop_condition && watch.status() != verify::Status::ok && !ended()) {
-      const std::string why = fmt::format("stop condition \"{}\": {}", probes_[sample.probe]->name, watch.detail());
+    if (report_.probes[sample.probe].stop_condition && watch.status() != verify::Status::ok &&
+        !ended()) {
+      const std::string why =
+          fmt::format("stop condition \"{}\": {}", probes_[sample.probe]->name, watch.detail());
       (watch.status() == verify::Status::miss ? end_.aborted : end_.inconclusive) = why;
     }
   }
 }
 
 void Run::turn(Clock::time_point until) {
-  const auto wait = std::clamp<Clock::duration>(until - Clock::now(), Clock::duration::zero(), kHeartbeat);
-  std::array<pollfd, 2> fds = {{{.fd = prober_ ? prober_->fd() : -1, .events = POLLIN, .revents = 0},
-                                {.fd = context_.cancel_fd, .events = POLLIN, .revents = 0}}};
+  const auto wait =
+      std::clamp<Clock::duration>(until - Clock::now(), Clock::duration::zero(), kHeartbeat);
+  std::array<pollfd, 2> fds = {
+      {{.fd = prober_ ? prober_->fd() : -1, .events = POLLIN, .revents = 0},
+       {.fd = context_.cancel_fd, .events = POLLIN, .revents = 0}}};
   const timespec limit{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(wait).count()};
   (void)::ppoll(fds.data(), fds.size(), &limit, nullptr);
   if ((fds[1].revents & POLLIN) != 0 && end_.aborted.empty()) {
@@ -206,7 +216,8 @@ void Run::turn(Clock::time_point until) {
 void Run::finish_phase(Phase phase, plan::When when) {
   for (std::size_t i = 0; i < probes_.size(); ++i) {
     if (probes_[i]->when.contains(when)) {
-      const std::string detail = watches_[i].evaluated() ? watches_[i].detail() : "was not evaluated in this phase";
+      const std::string detail =
+          watches_[i].evaluated() ? watches_[i].detail() : "was not evaluated in this phase";
       report_.probes[i].outcomes.push_back({phase, watches_[i].status(), detail});
     }
   }
@@ -244,7 +255,9 @@ Result<bool> Run::preflight() {
     if (checked.error().kind != ErrorKind::unavailable) {
       return std::unexpected(checked.error());
     }
-    end_.inconclusive = fmt::format("Prometheus could not be asked before the start, so nothing was injected: {}", checked.error().message);
+    end_.inconclusive =
+        fmt::format("Prometheus could not be asked before the start, so nothing was injected: {}",
+                    checked.error().message);
     return false;
   }
   return true;
@@ -259,13 +272,17 @@ void Run::baseline() {
   }
   prober_ = std::move(*prober);
   const auto unseen = [&] {
-    return std::any_of(watches_.begin(), watches_.end(), [](const ProbeWatch& watch) { return !watch.evaluated(); });
+    return std::any_of(watches_.begin(), watches_.end(),
+                       [](const ProbeWatch& watch) { return !watch.evaluated(); });
   };
   while (!ended() && (Clock::now() < phase_ends_ || unseen())) {
     turn(std::max(phase_ends_, Clock::now() + std::chrono::milliseconds(20)));
     for (std::size_t i = 0; i < probes_.size() && !ended(); ++i) {
-      if (probes_[i]->when.contains(plan::When::before) && watches_[i].evaluated() && watches_[i].status() != verify::Status::ok) {
-        end_.inconclusive = fmt::format("the steady state did not hold before, so nothing was injected: probe \"{}\": {}", probes_[i]->name, watches_[i].detail());
+      if (probes_[i]->when.contains(plan::When::before) && watches_[i].evaluated() &&
+          watches_[i].status() != verify::Status::ok) {
+        end_.inconclusive = fmt::format(
+            "the steady state did not hold before, so nothing was injected: probe \"{}\": {}",
+            probes_[i]->name, watches_[i].detail());
       }
     }
   }
@@ -284,8 +301,11 @@ bool Run::start_due_actions() {
     if (run.state == ActionRun::State::waiting) {
       Clock::time_point due = phase_began_ + action.start_after;
       if (!action.start_after_action.empty()) {
-        const auto other = std::find_if(experiment_.method.begin(), experiment_.method.end(), [&](const plan::Action& one) { return one.name == action.start_after_action; });
-        const ActionRun& before = actions_[static_cast<std::size_t>(other - experiment_.method.begin())];
+        const auto other = std::find_if(
+            experiment_.method.begin(), experiment_.method.end(),
+            [&](const plan::Action& one) { return one.name == action.start_after_action; });
+        const ActionRun& before =
+            actions_[static_cast<std::size_t>(other - experiment_.method.begin())];
         due = before.state == ActionRun::State::done ? before.end : Clock::time_point::max();
       }
       if (at >= due) {
@@ -314,7 +334,8 @@ void Run::read_counters(std::size_t index) {
   entry.proven = type.proven(*counters);
   entry.proof = type.proof(*counters);
   if (entry.requested_loss && counters->matched_packets > 0) {
-    entry.measured_loss = static_cast<double>(counters->dropped_packets) / static_cast<double>(counters->matched_packets);
+    entry.measured_loss = static_cast<double>(counters->dropped_packets) /
+                          static_cast<double>(counters->matched_packets);
   }
 }
 
@@ -328,8 +349,10 @@ void Run::finish_action(std::size_t index) {
   run.state = ActionRun::State::done;
   run.end = std::min(run.end, Clock::now());
   report_.actions[index].end = now();
-  say(removed ? fmt::format("action \"{}\" removed: {}", experiment_.method[index].name, report_.actions[index].proof)
-              : fmt::format("action \"{}\" could not be removed: {}", experiment_.method[index].name, removed.error().message));
+  say(removed ? fmt::format("action \"{}\" removed: {}", experiment_.method[index].name,
+                            report_.actions[index].proof)
+              : fmt::format("action \"{}\" could not be removed: {}",
+                            experiment_.method[index].name, removed.error().message));
 }
 
 void Run::inject() {
@@ -344,7 +367,9 @@ void Run::inject() {
       if (actions_[i].state == ActionRun::State::live) {
         next = std::min(next, actions_[i].end);
       } else if (actions_[i].state == ActionRun::State::waiting) {
-        next = std::min(next, std::max(Clock::now(), phase_began_ + experiment_.method[i].start_after) + std::chrono::milliseconds(1));
+        next = std::min(next,
+                        std::max(Clock::now(), phase_began_ + experiment_.method[i].start_after) +
+                            std::chrono::milliseconds(1));
       }
     }
     turn(next);
@@ -395,7 +420,12 @@ void Run::recover() {
   for (std::size_t i = 0; i < probes_.size() && !ended(); ++i) {
     if (!report_.probes[i].stop_condition && probes_[i]->when.contains(plan::When::after)) {
       const bool held = watches_[i].steady_since().has_value();
-      report_.probes[i].outcomes.push_back({Phase::recovering, held ? verify::Status::ok : watches_[i].status() == verify::Status::ok ? verify::Status::miss : watches_[i].status(), watches_[i].detail()});
+      report_.probes[i].outcomes.push_back({Phase::recovering,
+                                            held ? verify::Status::ok
+                                            : watches_[i].status() == verify::Status::ok
+                                                ? verify::Status::miss
+                                                : watches_[i].status(),
+                                            watches_[i].detail()});
     }
   }
 }
@@ -406,7 +436,8 @@ void Run::settle() {
   prober_.reset();
   auto differences = context_.agent.compare_host();
   if (!differences) {
-    report_.host_differences.push_back({"snapshot", "host", "", "could not be taken: " + differences.error().message, ""});
+    report_.host_differences.push_back(
+        {"snapshot", "host", "", "could not be taken: " + differences.error().message, ""});
   } else {
     for (const agent::HostDifference& one : *differences) {
       report_.host_differences.push_back({one.what, one.where, one.before, one.after, one.cure});
@@ -421,7 +452,8 @@ void Run::show_status() {
   for (const report::ProbeReport& probe : report_.probes) {
     ProbeStatus one{probe.name, probe.tolerance, {}, !probe.points.empty()};
     if (one.evaluated) {
-      one.latest = {probe.points.back().status, probe.points.back().value, probe.points.back().detail};
+      one.latest = {probe.points.back().status, probe.points.back().value,
+                    probe.points.back().detail};
     }
     status.probes.push_back(std::move(one));
   }
@@ -430,7 +462,9 @@ void Run::show_status() {
     if (live) {
       read_counters(i);
     }
-    status.actions.push_back({report_.actions[i].name, live, live ? Seconds(actions_[i].end - Clock::now()).count() : 0, report_.actions[i].counters});
+    status.actions.push_back({report_.actions[i].name, live,
+                              live ? Seconds(actions_[i].end - Clock::now()).count() : 0,
+                              report_.actions[i].counters});
   }
   context_.observer.on_status(status);
 }
@@ -472,10 +506,14 @@ std::vector<agent::ProtectedPeer> peers_of(const plan::Experiment& experiment) {
     std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
     host.resize(colon);
   }
-  return {{.host = host, .port = port, .netns = experiment.prometheus.netns, .why = "the plan's Prometheus"}};
+  return {{.host = host,
+           .port = port,
+           .netns = experiment.prometheus.netns,
+           .why = "the plan's Prometheus"}};
 }
 
-Result<report::RunReport> run_experiment(const plan::Experiment& experiment, const RunContext& context) {
+Result<report::RunReport> run_experiment(const plan::Experiment& experiment,
+                                         const RunContext& context) {
   return Run(experiment, context).execute();
 }
 

@@ -45,9 +45,11 @@ struct RunContext {
   std::string run_id;
 };
 
-// Runs it to its end. An error means that nothing was touched: the plan does not fit this node (exit code 2). Every other
-// end, early ones included, is a report with a verdict; all faults are removed when this returns.
-Result<report::RunReport> run_experiment(const plan::Experiment& experiment, const RunContext& context);
+// Runs it to its end. An error means that nothing was touched: the plan does not fit this node
+// (exit code 2). Every other end, early ones included, is a report with a verdict; all faults are
+// removed when this returns.
+Result<report::RunReport> run_experiment(const plan::Experiment& experiment,
+                                         const RunContext& context);
 
 // The endpoints that the agent must not be cut off from, as the plan names them.
 std::vector<agent::ProtectedPeer> peers_of(const plan::Experiment& experiment);

@@ -39,7 +39,8 @@ std::string phase_words(Phase phase) {
 }
 
 std::string describe(const Found& found, const char* verb) {
-  return fmt::format("probe \"{}\" {} {}: {}", found.probe->name, verb, phase_words(found.outcome->phase), found.outcome->detail);
+  return fmt::format("probe \"{}\" {} {}: {}", found.probe->name, verb,
+                     phase_words(found.outcome->phase), found.outcome->detail);
 }
 
 }  // namespace
@@ -47,8 +48,10 @@ std::string describe(const Found& found, const char* verb) {
 Judgement judge_run(const report::RunReport& report, const RunEnd& end) {
   if (!report.host_differences.empty()) {
     const auto& first = report.host_differences.front();
-    return {Verdict::dirty, fmt::format("the host differs from its snapshot in {} thing{}, first: {} {}", report.host_differences.size(),
-                                        report.host_differences.size() == 1 ? "" : "s", first.what, first.where)};
+    return {Verdict::dirty,
+            fmt::format("the host differs from its snapshot in {} thing{}, first: {} {}",
+                        report.host_differences.size(),
+                        report.host_differences.size() == 1 ? "" : "s", first.what, first.where)};
   }
   if (!end.aborted.empty()) {
     return {Verdict::aborted, end.aborted};
@@ -56,10 +59,13 @@ Judgement judge_run(const report::RunReport& report, const RunEnd& end) {
   if (!end.inconclusive.empty()) {
     return {Verdict::inconclusive, end.inconclusive};
   }
-  const auto unproven = std::find_if(report.actions.begin(), report.actions.end(),
-                                     [](const report::ActionReport& action) { return !action.proven; });
+  const auto unproven =
+      std::find_if(report.actions.begin(), report.actions.end(),
+                   [](const report::ActionReport& action) { return !action.proven; });
   if (unproven != report.actions.end()) {
-    return {Verdict::not_injected, fmt::format("action \"{}\" hit no traffic ({}): this says nothing about the failsafe", unproven->name, unproven->proof)};
+    return {Verdict::not_injected,
+            fmt::format("action \"{}\" hit no traffic ({}): this says nothing about the failsafe",
+                        unproven->name, unproven->proof)};
   }
   if (const Found miss = find_outcome(report, verify::Status::miss); miss.probe != nullptr) {
     return {Verdict::breached, describe(miss, "missed its tolerance")};
@@ -68,11 +74,16 @@ Judgement judge_run(const report::RunReport& report, const RunEnd& end) {
     return {Verdict::inconclusive, describe(blind, "had no data")};
   }
   if (!report.recovery_seconds || *report.recovery_seconds > report.recovery_within) {
-    return {Verdict::breached, report.recovery_seconds
-                                   ? fmt::format("recovery took {:.1f} s, the objective is {:.1f} s", *report.recovery_seconds, report.recovery_within)
-                                   : fmt::format("the probes did not hold again within {:.1f} s", report.recovery_within)};
+    return {
+        Verdict::breached,
+        report.recovery_seconds
+            ? fmt::format("recovery took {:.1f} s, the objective is {:.1f} s",
+                          *report.recovery_seconds, report.recovery_within)
+            : fmt::format("the probes did not hold again within {:.1f} s", report.recovery_within)};
   }
-  return {Verdict::held, "every probe met its tolerance, every fault was proven injected, and recovery was in time"};
+  return {
+      Verdict::held,
+      "every probe met its tolerance, every fault was proven injected, and recovery was in time"};
 }
 
 }  // namespace holdfast

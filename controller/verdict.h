@@ -1,4 +1,5 @@
-// The verdict of a run, from what is known about it. Pure, and the only place where the order of verdicts is decided.
+// The verdict of a run, from what is known about it. Pure, and the only place where the order of
+// verdicts is decided.
 #pragma once
 
 #include <string>
@@ -18,9 +19,9 @@ struct RunEnd {
   std::string inconclusive;  // why it could not be judged; empty: nothing of the kind
 };
 
-// In this order: what is left on the host is worst, then an early end, then a steady state that did not hold or could not
-// be seen before (nothing was injected), a fault that hit no traffic (says nothing about the failsafe), a miss, missing
-// data, a late recovery.
+// In this order: what is left on the host is worst, then an early end, then a steady state that did
+// not hold or could not be seen before (nothing was injected), a fault that hit no traffic (says
+// nothing about the failsafe), a miss, missing data, a late recovery.
 Judgement judge_run(const report::RunReport& report, const RunEnd& end);
 
 }  // namespace holdfast

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
+#include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <linux/if.h>
 
 #include <array>
 #include <functional>

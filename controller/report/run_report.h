@@ -1,5 +1,5 @@
-// Everything that is known about one run, as plain data: filled by the runner, written out by the report writers.
-// Times are seconds since the start of the run unless said otherwise.
+// Everything that is known about one run, as plain data: filled by the runner, written out by the
+// report writers. Times are seconds since the start of the run unless said otherwise.
 #pragma once
 
 #include <cstdint>
@@ -57,22 +57,22 @@ struct ProbeReport {
 struct Counters {
   std::uint64_t matched_packets = 0, matched_bytes = 0;
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
-  std::uint64_t answered_packets = 0;   // DNS queries answered in the kernel
-  std::uint64_t spared_packets = 0;     // matched, but protected: let through
+  std::uint64_t answered_packets = 0;  // DNS queries answered in the kernel
+  std::uint64_t spared_packets = 0;    // matched, but protected: let through
 };
 
 struct ActionReport {
   std::string name;
-  std::string fault;        // "loss 10%"
-  std::string fault_kind;   // "loss"
-  std::string target;       // in plain words
-  std::string match;        // in plain words
-  std::string mechanism;    // "tcx on eth1, lo", "clsact on …"
+  std::string fault;       // "loss 10%"
+  std::string fault_kind;  // "loss"
+  std::string target;      // in plain words
+  std::string match;       // in plain words
+  std::string mechanism;   // "tcx on eth1, lo", "clsact on …"
   std::vector<std::string> interfaces;
   std::optional<double> start, end;  // of the fault window; empty: never injected
   Counters counters;
-  bool proven = false;       // the counters show that it hit traffic
-  std::string proof;         // one line: "1,204 of 1,204 matched packets dropped"
+  bool proven = false;  // the counters show that it hit traffic
+  std::string proof;    // one line: "1,204 of 1,204 matched packets dropped"
   std::optional<double> requested_loss, measured_loss;  // shares, for `loss`
 };
 
@@ -82,10 +82,10 @@ struct Event {
 };
 
 struct HostDifference {
-  std::string what;    // "qdisc", "filter", "link", "bpf program", "nft ruleset"
-  std::string where;   // "lo in network namespace edge"
+  std::string what;   // "qdisc", "filter", "link", "bpf program", "nft ruleset"
+  std::string where;  // "lo in network namespace edge"
   std::string before, after;
-  std::string cure;    // the command that mends it; may be empty
+  std::string cure;  // the command that mends it; may be empty
 };
 
 struct RunReport {
@@ -98,13 +98,14 @@ struct RunReport {
   std::string started_at, ended_at;  // RFC 3339, UTC
   double duration = 0;
   Verdict verdict = Verdict::inconclusive;
-  std::string reason;                // one sentence: why this verdict
-  std::vector<std::string> notes;    // what else a reader should know
+  std::string reason;              // one sentence: why this verdict
+  std::vector<std::string> notes;  // what else a reader should know
   std::vector<PhaseSpan> phases;
   std::vector<ActionReport> actions;
-  std::vector<ProbeReport> probes;   // stop conditions too
-  std::optional<double> recovery_seconds;  // from the removal of the last fault until the probes held; empty: never
-  double recovery_within = 0;              // the objective
+  std::vector<ProbeReport> probes;  // stop conditions too
+  std::optional<double>
+      recovery_seconds;  // from the removal of the last fault until the probes held; empty: never
+  double recovery_within = 0;  // the objective
   std::vector<HostDifference> host_differences;
   std::vector<Event> events;
 };

@@ -20,8 +20,9 @@ inline void put16(Bytes& out, unsigned value) {
 }
 
 // Ethernet, IPv4 or IPv6 by the form of the addresses, and UDP or TCP with `payload`.
-inline Bytes make_packet(const std::string& source, const std::string& destination, int protocol, unsigned source_port,
-                         unsigned destination_port, const Bytes& payload = Bytes(8)) {
+inline Bytes make_packet(const std::string& source, const std::string& destination, int protocol,
+                         unsigned source_port, unsigned destination_port,
+                         const Bytes& payload = Bytes(8)) {
   const bool ipv6 = source.find(':') != std::string::npos;
   Bytes transport;
   put16(transport, source_port);
@@ -63,8 +64,8 @@ struct RunResult {
 inline RunResult run_program(int program, const Bytes& packet, int repeat = 1) {
   RunResult result;
   result.packet.resize(packet.size() + 256);
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(), .data_out = result.packet.data(),
-              .data_size_in = static_cast<__u32>(packet.size()),
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(),
+              .data_out = result.packet.data(), .data_size_in = static_cast<__u32>(packet.size()),
               .data_size_out = static_cast<__u32>(result.packet.size()), .repeat = repeat);
   if (bpf_prog_test_run_opts(program, &options) != 0) {
     result.verdict = -1000;

@@ -19,7 +19,8 @@ constexpr int kShot = 2;
 constexpr int kRedirect = 7;
 
 std::uint64_t in(std::chrono::nanoseconds delay) {
-  return static_cast<std::uint64_t>((std::chrono::steady_clock::now().time_since_epoch() + delay).count());
+  return static_cast<std::uint64_t>(
+      (std::chrono::steady_clock::now().time_since_epoch() + delay).count());
 }
 
 plan::Prefix prefix(const std::string& address, int length) {
@@ -54,8 +55,12 @@ class Rules : public testing::Test {
     }
     maps_->set_lease(in(std::chrono::hours(1)));
   }
-  int egress(const Bytes& packet) { return run_program(maps_->program_fd(HF_TO, true), packet).verdict; }
-  int ingress(const Bytes& packet) { return run_program(maps_->program_fd(HF_FROM, true), packet).verdict; }
+  int egress(const Bytes& packet) {
+    return run_program(maps_->program_fd(HF_TO, true), packet).verdict;
+  }
+  int ingress(const Bytes& packet) {
+    return run_program(maps_->program_fd(HF_FROM, true), packet).verdict;
+  }
   hf_counters counters(std::size_t rule) { return maps_->counters(rule).value_or(hf_counters{}); }
 
   std::unique_ptr<kernel::RuleMaps> maps_;
@@ -129,7 +134,8 @@ TEST_F(Rules, LossIsWithinThreeSigmaOverAMillionPackets) {
       RuleSpec rule = rule_of(HF_LOSS);
       rule.rule.loss_threshold = static_cast<__u64>(std::llround(share * 4294967296.0));
       load({rule});
-      (void)run_program(maps_->program_fd(HF_FROM, true), make_packet("10.0.0.1", "10.0.0.9", IPPROTO_UDP, 1, 2), kPackets);
+      (void)run_program(maps_->program_fd(HF_FROM, true),
+                        make_packet("10.0.0.1", "10.0.0.9", IPPROTO_UDP, 1, 2), kPackets);
       const hf_counters seen = counters(0);
       ASSERT_EQ(seen.matched_packets, static_cast<__u64>(kPackets));
       off = std::abs(static_cast<double>(seen.dropped_packets) - kPackets * share) / sigma;
@@ -146,7 +152,8 @@ Bytes query(const std::string& name) {
   for (std::size_t start = 0; start < name.size();) {
     const std::size_t dot = std::min(name.find('.', start), name.size());
     dns.push_back(static_cast<std::uint8_t>(dot - start));
-    dns.insert(dns.end(), name.begin() + static_cast<std::ptrdiff_t>(start), name.begin() + static_cast<std::ptrdiff_t>(dot));
+    dns.insert(dns.end(), name.begin() + static_cast<std::ptrdiff_t>(start),
+               name.begin() + static_cast<std::ptrdiff_t>(dot));
     start = dot + 1;
   }
   dns.insert(dns.end(), {0, 0, 1, 0, 1});
@@ -162,7 +169,8 @@ TEST_F(Rules, DnsAnswersZonesAndExactNamesOnly) {
   exact.names = {{"api.example.com", false}};
   load({zone, exact});
   const auto ask = [&](const std::string& name, const std::string& from, const std::string& to) {
-    return run_program(maps_->program_fd(HF_TO, true), make_packet(from, to, IPPROTO_UDP, 40000, 53, query(name)));
+    return run_program(maps_->program_fd(HF_TO, true),
+                       make_packet(from, to, IPPROTO_UDP, 40000, 53, query(name)));
   };
   for (const std::string name : {"shop.test", "SHOP.tesT", "a.b.Shop.test"}) {
     const auto answered = ask(name, "10.0.0.9", "10.0.0.53");
@@ -181,7 +189,9 @@ TEST_F(Rules, DnsAnswersZonesAndExactNamesOnly) {
   (void)ask("api.example.com", "10.0.0.9", "10.0.0.53");
   (void)ask("x.api.example.com", "10.0.0.9", "10.0.0.53");
   EXPECT_EQ(counters(1).answered_packets, 1U);
-  (void)ask(std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + ".shop.test", "fd00::9", "fd00::53");
+  (void)ask(
+      std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + ".shop.test",
+      "fd00::9", "fd00::53");
   EXPECT_EQ(counters(0).answered_packets, 4U);
 }
 
@@ -189,7 +199,10 @@ TEST_F(Rules, TruncatedPacketsPass) {
   load({rule_of(HF_BLACKHOLE)});
   const Bytes whole = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2);
   for (std::size_t size = 14; size < 34; ++size) {
-    EXPECT_EQ(egress(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))) == kRedirect, false) << size;
+    EXPECT_EQ(egress(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))) ==
+                  kRedirect,
+              false)
+        << size;
   }
 }
 

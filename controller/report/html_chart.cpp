@@ -1,0 +1,139 @@
+#include "controller/report/html_chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "controller/report/markup.h"
+
+namespace holdfast::report {
+namespace {
+
+constexpr double kWidth = 860, kHeight = 220, kLeft = 70, kRight = 15, kTop = 24, kBottom = 30;
+
+// From time and value to the picture.
+struct Scale {
+  double end = 1, low = 0, high = 1;
+  double x(double at) const {
+    return kLeft + (kWidth - kLeft - kRight) * std::clamp(at / end, 0.0, 1.0);
+  }
+  double y(double value) const {
+    return kHeight - kBottom -
+           (kHeight - kTop - kBottom) * std::clamp((value - low) / (high - low), 0.0, 1.0);
+  }
+};
+
+Scale scale_of(const RunReport& report, const ProbeReport& probe) {
+  Scale scale;
+  scale.end = std::max(report.duration, 1.0);
+  scale.low = scale.high = probe.bound;
+  for (const ProbePoint& point : probe.points) {
+    if (point.value && std::isfinite(*point.value)) {
+      scale.low = std::min(scale.low, *point.value);
+      scale.high = std::max(scale.high, *point.value);
+    }
+  }
+  const double margin = scale.high > scale.low ? (scale.high - scale.low) * 0.1
+                                               : std::max(std::abs(scale.high) * 0.1, 0.1);
+  scale.low -= margin;
+  scale.high += margin;
+  return scale;
+}
+
+// 1, 2 or 5 times a power of ten, about `count` of them over `span`.
+double tick_step(double span, int count) {
+  const double rough = span / count;
+  const double power = std::pow(10, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (factor * power >= rough) {
+      return factor * power;
+    }
+  }
+  return 10 * power;
+}
+
+std::string draw_axes(const Scale& scale) {
+  std::string svg;
+  const double bottom = kHeight - kBottom;
+  const double time_step = tick_step(scale.end, 8);
+  for (double at = 0; at <= scale.end; at += time_step) {
+    svg += fmt::format(
+        "<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g} s</text>",
+        scale.x(at), bottom + 18, at);
+  }
+  const double step = tick_step(scale.high - scale.low, 4);
+  for (double value = std::ceil(scale.low / step) * step; value <= scale.high; value += step) {
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text "
+        "class=\"tick\" x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.4g}</text>",
+        kLeft, kWidth - kRight, scale.y(value), kLeft - 8, scale.y(value) + 4,
+        std::abs(value) < step / 1e6 ? 0.0 : value);
+  }
+  return svg;
+}
+
+std::string draw_backdrop(const RunReport& report, const Scale& scale) {
+  std::string svg;
+  for (const ActionReport& action : report.actions) {
+    if (action.start) {
+      const double from = scale.x(*action.start),
+                   to = scale.x(action.end.value_or(report.duration));
+      svg += fmt::format(
+          "<rect class=\"fault-window\" x=\"{:.1f}\" y=\"{}\" width=\"{:.1f}\" "
+          "height=\"{}\"><title>{}</title></rect>",
+          from, kTop, std::max(to - from, 1.0), kHeight - kTop - kBottom,
+          escape(action.name + ": " + action.fault));
+    }
+  }
+  for (const PhaseSpan& span : report.phases) {
+    if (scale.x(span.end) - scale.x(span.start) > 50) {
+      svg += fmt::format(
+          "<line class=\"phase\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text "
+          "class=\"tick\" x=\"{3:.1f}\" y=\"{4}\">{5}</text>",
+          scale.x(span.start), kTop, kHeight - kBottom, scale.x(span.start) + 4, kTop - 8,
+          to_string(span.phase));
+    }
+  }
+  return svg;
+}
+
+std::string draw_values(const ProbeReport& probe, const Scale& scale) {
+  std::string path, marks;
+  bool pen_down = false;
+  for (const ProbePoint& point : probe.points) {
+    const std::string tip = escape(fmt::format("{:.1f} s: {}", point.at, point.detail));
+    if (!point.value || !std::isfinite(*point.value) || point.status == verify::Status::no_data) {
+      marks += fmt::format(
+          "<rect class=\"no-data\" x=\"{:.1f}\" y=\"{}\" width=\"3\" "
+          "height=\"10\"><title>{}</title></rect>",
+          scale.x(point.at) - 1.5, kHeight - kBottom - 10, tip);
+      pen_down = false;
+      continue;
+    }
+    path += fmt::format("{}{:.1f},{:.1f} ", pen_down ? "L" : "M", scale.x(point.at),
+                        scale.y(*point.value));
+    pen_down = true;
+    const bool miss = point.status == verify::Status::miss;
+    marks += fmt::format(
+        "<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{}</title></circle>",
+        miss ? "miss" : "ok", scale.x(point.at), scale.y(*point.value), miss ? 4 : 2, tip);
+  }
+  return fmt::format("<path class=\"series\" d=\"{}\"/>{}", path, marks);
+}
+
+}  // namespace
+
+std::string draw_chart(const RunReport& report, const ProbeReport& probe) {
+  const Scale scale = scale_of(report, probe);
+  const double bound = scale.y(probe.bound);
+  return fmt::format(
+      "<svg class=\"probe-chart\" viewBox=\"0 0 {0} {1}\" role=\"img\" "
+      "aria-label=\"{2}\">{3}{4}<line class=\"bound\" x1=\"{5}\" x2=\"{6}\" y1=\"{7:.1f}\" "
+      "y2=\"{7:.1f}\"><title>{8}</title></line>{9}</svg>",
+      kWidth, kHeight, escape(fmt::format("{} over time, wanted {}", probe.name, probe.tolerance)),
+      draw_backdrop(report, scale), draw_axes(scale), kLeft, kWidth - kRight, bound,
+      escape("wanted " + probe.tolerance), draw_values(probe, scale));
+}
+
+}  // namespace holdfast::report
