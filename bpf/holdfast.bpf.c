@@ -14,24 +14,16 @@ static __always_inline int hf_process(struct __sk_buff* skb, __u8 direction, __u
 }
 
 SEC("tc")
-int hf_egress(struct __sk_buff* skb) {
-  return hf_process(skb, HF_TO, 1);
-}
+int hf_egress(struct __sk_buff* skb) { return hf_process(skb, HF_TO, 1); }
 
 SEC("tc")
-int hf_ingress(struct __sk_buff* skb) {
-  return hf_process(skb, HF_FROM, 1);
-}
+int hf_ingress(struct __sk_buff* skb) { return hf_process(skb, HF_FROM, 1); }
 
 SEC("tc")
-int hf_egress_ip(struct __sk_buff* skb) {
-  return hf_process(skb, HF_TO, 0);
-}
+int hf_egress_ip(struct __sk_buff* skb) { return hf_process(skb, HF_TO, 0); }
 
 SEC("tc")
-int hf_ingress_ip(struct __sk_buff* skb) {
-  return hf_process(skb, HF_FROM, 0);
-}
+int hf_ingress_ip(struct __sk_buff* skb) { return hf_process(skb, HF_FROM, 0); }
 
 /* Helpers such as bpf_ktime_get_coarse_ns are open to every licence; this one is what the kernel
  * asks for the rest. */

@@ -3,8 +3,9 @@
 #ifndef HOLDFAST_MAPS_BPF_H
 #define HOLDFAST_MAPS_BPF_H
 
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 #include "holdfast_abi.h"
 

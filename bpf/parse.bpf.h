@@ -3,13 +3,14 @@
 #ifndef HOLDFAST_PARSE_BPF_H
 #define HOLDFAST_PARSE_BPF_H
 
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 #include "holdfast_abi.h"
 
