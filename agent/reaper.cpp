@@ -18,7 +18,11 @@ namespace {
 int keep_only(int lifeline) {
   const int null = ::open("/dev/null", O_RDWR);
   for (const int standard : {0, 1, 2}) {
-    ::dup2(null, standard);
+    if (null < 0) {
+      ::close(standard);
+    } else {
+      ::dup2(null, standard);
+    }
   }
   const int kept = ::dup2(lifeline, 3);
   ::close_range(4, ~0U, 0);

@@ -139,7 +139,7 @@ int dispatch(const std::vector<Command>& commands, std::vector<std::string> word
     console.err << short_usage(commands);
     return kExitUsage;
   }
-  const std::string name = *command_word;
+  const std::string name = std::move(*command_word);
   words.erase(command_word);
   if (name == "-h" || name == "--help") {
     console.out << overview(commands);

@@ -14,13 +14,26 @@
 namespace holdfast::cli {
 namespace {
 
+// What a run would ask: its probes, and what would stop it.
+std::vector<const plan::Probe*> all_probes(const plan::Experiment& experiment) {
+  std::vector<const plan::Probe*> probes;
+  probes.reserve(experiment.probes.size() + experiment.stop_conditions.size());
+  for (const auto* list : {&experiment.probes, &experiment.stop_conditions}) {
+    for (const plan::Probe& probe : *list) {
+      probes.push_back(&probe);
+    }
+  }
+  return probes;
+}
+
 // In a thread of its own: the evaluator may move to another network namespace.
-std::vector<verify::Evaluation> evaluate_now(const plan::Experiment& experiment) {
+std::vector<verify::Evaluation> evaluate_now(const plan::Experiment& experiment,
+                                             const std::vector<const plan::Probe*>& probes) {
   std::vector<verify::Evaluation> values;
   std::thread([&] {
     auto evaluator = verify::make_prometheus_evaluator(experiment.prometheus);
-    for (const plan::Probe& probe : experiment.probes) {
-      values.push_back(evaluator ? (*evaluator)->evaluate(probe)
+    for (const plan::Probe* probe : probes) {
+      values.push_back(evaluator ? (*evaluator)->evaluate(*probe)
                                  : verify::Evaluation{verify::Status::no_data, std::nullopt,
                                                       evaluator.error().message});
     }
@@ -30,6 +43,7 @@ std::vector<verify::Evaluation> evaluate_now(const plan::Experiment& experiment)
 
 nlohmann::ordered_json to_json(const plan::Experiment& experiment,
                                const std::vector<agent::PreparedAction>& actions,
+                               const std::vector<const plan::Probe*>& probes,
                                const std::vector<verify::Evaluation>& values) {
   nlohmann::ordered_json document{{"experiment", experiment.name},
                                   {"actions", nlohmann::ordered_json::array()},
@@ -46,9 +60,10 @@ nlohmann::ordered_json to_json(const plan::Experiment& experiment,
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
     document["probes"].push_back(
-        {{"name", experiment.probes[i].name},
-         {"query", experiment.probes[i].query},
-         {"tolerance", experiment.probes[i].tolerance.text()},
+        {{"name", probes[i]->name},
+         {"stopCondition", i >= experiment.probes.size()},
+         {"query", probes[i]->query},
+         {"tolerance", probes[i]->tolerance.text()},
          {"status", verify::to_string(values[i].status)},
          {"value", values[i].value ? nlohmann::ordered_json(*values[i].value) : nullptr},
          {"detail", values[i].detail}});
@@ -58,6 +73,7 @@ nlohmann::ordered_json to_json(const plan::Experiment& experiment,
 
 void print(std::ostream& out, const plan::Experiment& experiment,
            const std::vector<agent::PreparedAction>& actions,
+           const std::vector<const plan::Probe*>& probes,
            const std::vector<verify::Evaluation>& values) {
   out << fmt::format("{}: {}\n\nWould be injected (nothing is now):\n", experiment.name,
                      experiment.title);
@@ -75,9 +91,9 @@ void print(std::ostream& out, const plan::Experiment& experiment,
   }
   out << "\nProbes, right now:\n";
   for (std::size_t i = 0; i < values.size(); ++i) {
-    out << fmt::format("  {:<8} {} (wanted {}): {}\n", verify::to_string(values[i].status),
-                       experiment.probes[i].name, experiment.probes[i].tolerance.text(),
-                       values[i].detail);
+    out << fmt::format("  {:<8} {}{} (wanted {}): {}\n", verify::to_string(values[i].status),
+                       i >= experiment.probes.size() ? "stop condition " : "", probes[i]->name,
+                       probes[i]->tolerance.text(), values[i].detail);
   }
 }
 
@@ -87,7 +103,7 @@ int run(const Invocation& invocation) {
   if (!experiment) {
     return kExitUsage;
   }
-  auto agent = make_local_agent(make_run_id());
+  auto agent = make_local_agent(invocation, make_run_id());
   if (!agent) {
     print_error(console, agent.error());
     return kExitUsage;
@@ -97,13 +113,14 @@ int run(const Invocation& invocation) {
     print_error(console, actions.error());
     return kExitUsage;
   }
-  const auto values = evaluate_now(*experiment);
+  const auto probes = all_probes(*experiment);
+  const auto values = evaluate_now(*experiment, probes);
   if (invocation.has("json")) {
-    console.out << to_json(*experiment, *actions, values)
+    console.out << to_json(*experiment, *actions, probes, values)
                        .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
                 << '\n';
   } else {
-    print(console.out, *experiment, *actions, values);
+    print(console.out, *experiment, *actions, probes, values);
   }
   return kExitOk;
 }
@@ -118,6 +135,7 @@ Command explain_command() {
       .add_options =
           [](boost::program_options::options_description& options) {
             options.add_options()("json", "Print a JSON object to standard output.");
+            add_mechanism_option(options);
           },
       .manual =
           {.description =

@@ -46,9 +46,13 @@ int run(const Invocation& invocation) {
     return kExitUsage;
   }
   const std::string run_id = make_run_id();
-  auto agent = make_local_agent(run_id);
+  auto agent = make_local_agent(invocation, run_id);
   if (!agent) {
     print_error(console, agent.error());
+    return kExitUsage;
+  }
+  if (auto cleaned = clean_up_after_killed_runs(); !cleaned) {
+    print_error(console, cleaned.error());
     return kExitUsage;
   }
   const bool as_json = invocation.has("json");
@@ -95,6 +99,7 @@ Command run_command() {
                                   boost::program_options::value<std::string>()->value_name("DIR"),
                                   "Write the reports to DIR instead of holdfast-runs/RUN.")(
                 "json", "Print report.json to standard output, progress to standard error.");
+            add_mechanism_option(options);
           },
       .manual =
           {.description =

@@ -121,6 +121,7 @@ std::string_view to_string(When when) {
 
 std::string format_ports(const std::vector<PortRange>& ports) {
   std::vector<std::string> words;
+  words.reserve(ports.size());
   for (const PortRange& range : ports) {
     words.push_back(range.first == range.last ? fmt::format("{}", range.first)
                                               : fmt::format("{}-{}", range.first, range.last));

@@ -236,7 +236,7 @@ void decode_dns(Reader& reader, MapReader& action_map, Action& action) {
 }
 
 void decode_parameters(Reader& reader, MapReader& map, Action& action) {
-  const std::string own = kFaults[static_cast<std::size_t>(action.fault)];
+  const std::string& own = kFaults[static_cast<std::size_t>(action.fault)];
   for (const std::string& other : kFaults) {
     if (other != own && map.has(other)) {
       reader.report(map.get(other), map.path(other),

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <ranges>
 
 namespace holdfast {
 namespace {
@@ -138,10 +139,10 @@ std::string format_duration(Duration value) {
   }
   std::string text = rest < 0 ? "-" : "";
   rest = rest < 0 ? -rest : rest;
-  for (auto unit = kUnits.rbegin(); unit != kUnits.rend(); ++unit) {
-    if (rest >= unit->nanoseconds) {
-      text += fmt::format("{}{}", rest / unit->nanoseconds, unit->name);
-      rest %= unit->nanoseconds;
+  for (const auto& unit : kUnits | std::views::reverse) {
+    if (rest >= unit.nanoseconds) {
+      text += fmt::format("{}{}", rest / unit.nanoseconds, unit.name);
+      rest %= unit.nanoseconds;
     }
   }
   return text;

@@ -20,6 +20,9 @@ constexpr auto kTcxEgress = static_cast<bpf_attach_type>(47);
 constexpr unsigned kBefore = 1U << 3;  // BPF_F_BEFORE without a reference: the head of the chain
 
 constexpr std::array kHooks = {BPF_TC_EGRESS, BPF_TC_INGRESS};
+// libbpf takes the two as flags: both together are the qdisc itself.
+// NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange)
+constexpr auto kBothHooks = static_cast<bpf_tc_attach_point>(BPF_TC_EGRESS | BPF_TC_INGRESS);
 
 std::uint32_t parent_of(bpf_tc_attach_point point) {
   return TC_H_MAKE(TC_H_CLSACT, point == BPF_TC_EGRESS ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
@@ -40,7 +43,7 @@ class TcxAttachment : public Attachment {
     }
     return {};
   }
-  ~TcxAttachment() override { (void)revert(); }
+  ~TcxAttachment() override { (void)TcxAttachment::revert(); }
 
  private:
   UniqueFd link_;
@@ -73,7 +76,7 @@ class ClsactAttachment : public Attachment {
     done_ = result.has_value() || result.error().kind == ErrorKind::not_found;
     return done_ ? Result<void>{} : result;
   }
-  ~ClsactAttachment() override { (void)revert(); }
+  ~ClsactAttachment() override { (void)ClsactAttachment::revert(); }
 
  private:
   const NetNamespace& netns_;
@@ -129,7 +132,7 @@ Result<std::unique_ptr<Attachment>> attach_clsact(const NetNamespace& netns, int
   auto result = netns.run([&]() -> Result<void> {
     const auto point = direction == HF_TO ? BPF_TC_EGRESS : BPF_TC_INGRESS;
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
-                .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_EGRESS | BPF_TC_INGRESS));
+                .attach_point = kBothHooks);
     const int made = bpf_tc_hook_create(&hook);
     if (made != 0 && made != -EEXIST) {  // -EEXIST: a clsact is there, ours or somebody else's
       return fail_errno("make clsact qdisc", made);
@@ -183,7 +186,7 @@ Result<void> sweep_clsact(std::uint32_t ifindex, bool remove_qdisc) {
   }
   if (remove_qdisc && !foreign) {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
-                .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_EGRESS | BPF_TC_INGRESS));
+                .attach_point = kBothHooks);
     const int error = bpf_tc_hook_destroy(&hook);
     if (error != 0 && error != -ENOENT && error != -EINVAL) {
       return fail_errno("remove clsact qdisc", error);

@@ -29,6 +29,7 @@ Result<kernel::Link> find_link(const std::vector<kernel::Link>& links, const std
     return *found;
   }
   std::vector<std::string> names;
+  names.reserve(links.size());
   for (const kernel::Link& link : links) {
     names.push_back(link.name);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "controller/report/markup.h"
 
@@ -53,17 +54,28 @@ double tick_step(double span, int count) {
   return 10 * power;
 }
 
+// The multiples of `step` from `low` to `high`. Counted in whole numbers: where the step is too
+// small for a double beside its value, adding it up would never arrive.
+std::vector<double> ticks(double low, double high, double step) {
+  constexpr int kAtMost = 20;
+  std::vector<double> found;
+  const double first = std::ceil(low / step);
+  for (int i = 0; i < kAtMost && (first + i) * step <= high; ++i) {
+    found.push_back((first + i) * step);
+  }
+  return found;
+}
+
 std::string draw_axes(const Scale& scale) {
   std::string svg;
   const double bottom = kHeight - kBottom;
-  const double time_step = tick_step(scale.end, 8);
-  for (double at = 0; at <= scale.end; at += time_step) {
+  for (const double at : ticks(0, scale.end, tick_step(scale.end, 8))) {
     svg += fmt::format(
         "<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g} s</text>",
         scale.x(at), bottom + 18, at);
   }
   const double step = tick_step(scale.high - scale.low, 4);
-  for (double value = std::ceil(scale.low / step) * step; value <= scale.high; value += step) {
+  for (const double value : ticks(scale.low, scale.high, step)) {
     svg += fmt::format(
         "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text "
         "class=\"tick\" x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.4g}</text>",

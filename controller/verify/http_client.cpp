@@ -273,7 +273,10 @@ HttpClient::~HttpClient() = default;
 Result<HttpClient> HttpClient::make(const plan::PrometheusConfig& config) {
   auto state = std::make_unique<State>();
   state->config = config;
-  if (!init_curl() || (state->handle = EasyHandle(curl_easy_init())) == nullptr) {
+  if (init_curl()) {
+    state->handle = EasyHandle(curl_easy_init());
+  }
+  if (state->handle == nullptr) {
     return fail(ErrorKind::internal, "libcurl can't be initialized");
   }
   if (config.timeout.count() > 0) {

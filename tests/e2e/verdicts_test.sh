@@ -8,6 +8,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 readonly PARTS=(net edge a b mon client)
 readonly OUT=$E2E_TMP/out
+RUN_OPTIONS=()  # further options of `holdfast run`
 
 # A plan whose namespaces are those of this test's lab.
 plan_for_this_lab() {
@@ -27,7 +28,7 @@ expect_run_before() {
   local before=$1 plan status=0 log=$E2E_TMP/log
   shift
   plan=$(plan_for_this_lab "$1")
-  "$HOLDFAST" run "$plan" --output "$OUT" >"$log" 2>&1 </dev/null || status=$?
+  "$HOLDFAST" run "$plan" --output "$OUT" "${RUN_OPTIONS[@]}" >"$log" 2>&1 </dev/null || status=$?
   cat "$log"
   expect_eq "exit code" "$3" "$status"
   expect_eq "verdict" "$2" "$(report .verdict)"
@@ -40,7 +41,7 @@ test_held() {
   lab up
   expect_run "$E2E_ROOT/experiments/quickstart.yaml" held 0
   expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
-  (($(report '.actions[0].counters.droppedPackets // .actions[0].counters.dropped_packets') > 0)) ||
+  (($(report '.actions[0].counters.droppedPackets') > 0)) ||
     fail "no packet was dropped"
 }
 
@@ -124,7 +125,7 @@ start_run_and_wait_for_its_fault() {
   local plan
   plan=$(plan_for_this_lab "$E2E_ROOT/experiments/quickstart.yaml")
   # A shell without job control has its background jobs ignore SIGINT.
-  env --default-signal=INT "$HOLDFAST" run "$plan" --output "$OUT" >"$E2E_TMP/log" 2>&1 </dev/null &
+  env --default-signal=INT "$HOLDFAST" run "$plan" --output "$OUT" "${RUN_OPTIONS[@]}" >"$E2E_TMP/log" 2>&1 </dev/null &
   RUN=$!
   E2E_PIDS+=("$RUN")
   wait_for 60 "the edge to miss server a" edge_holds_server_a DOWN
@@ -144,15 +145,69 @@ test_interrupted_run_is_aborted_and_clean() {
   wait_for 10 "server a to be back" edge_holds_server_a UP
 }
 
-# With tcx the fault goes with its process; on older kernels it ends with its lease, and the next run sweeps what is left.
-test_killed_run_ends_its_fault_and_is_swept() {
+# With tcx the fault goes with its process; the next run finds nothing in its way.
+test_killed_run_ends_its_fault() {
   local before
   lab up
   before=$(settled_host_state "${PARTS[@]}")
   start_run_and_wait_for_its_fault
   kill -KILL "$RUN"
   wait "$RUN" || true
+  expect_host "$before" "${PARTS[@]}"
   wait_for 30 "server a to be back" edge_holds_server_a UP
+  expect_run_before "$before" "$E2E_ROOT/tests/e2e/plans/not-injected.yaml" not-injected 3
+}
+
+# clsact is what kernels before 6.6 have: filters that stay when their process goes.
+with_clsact() {
+  RUN_OPTIONS=(--mechanism clsact)
+}
+
+edge_link() { in_lab edge ip -o link show type veth | sed -E 's/^[0-9]+: ([^@:]+).*/\1/;q'; }
+
+test_clsact_held_beside_a_foreign_filter() {
+  local link
+  with_clsact
+  lab up
+  link=$(edge_link)
+  in_lab edge tc qdisc add dev "$link" clsact
+  in_lab edge tc filter add dev "$link" egress prio 7 protocol ip u32 match ip dst 192.0.2.1/32 action ok
+  expect_run "$E2E_ROOT/experiments/quickstart.yaml" held 0
+  expect_match "attached by clsact" '^clsact on ' "$(report '.actions[0].mechanism')"
+  expect_match "the foreign filter is still there" 'u32' "$(in_lab edge tc filter show dev "$link" egress)"
+}
+
+test_clsact_interrupted_run_is_aborted_and_clean() {
+  with_clsact
+  test_interrupted_run_is_aborted_and_clean
+}
+
+our_filters() { in_lab edge tc filter show dev "$1" egress | grep -F hf_; }
+
+# Killed with SIGKILL, its filters stay; the reaper that it left behind removes them at once.
+test_clsact_killed_run_is_reaped() {
+  with_clsact
+  test_killed_run_ends_its_fault
+}
+
+# The whole process group killed, as the kernel's OOM killer does with a cgroup: nobody is left to remove the filters.
+# They are inert once the lease is over, and the next run sweeps them.
+test_clsact_killed_with_its_reaper_is_swept_by_the_next_run() {
+  local before link child
+  with_clsact
+  lab up
+  link=$(edge_link)
+  before=$(settled_host_state "${PARTS[@]}")
+  start_run_and_wait_for_its_fault
+  child=$(pgrep -P "$RUN") || fail "no reaper runs"
+  # The reaper first: a stopped parent can't do anything meanwhile.
+  kill -STOP "$RUN"
+  kill -KILL "$child"
+  kill -KILL "$RUN"
+  wait "$RUN" || true
+  our_filters "$link" >/dev/null || fail "the filters are gone, so this test shows nothing"
+  wait_for 30 "server a to be back" edge_holds_server_a UP
+  our_filters "$link" >/dev/null || fail "the filters are gone, so the lease was not what ended the fault"
   expect_run_before "$before" "$E2E_ROOT/tests/e2e/plans/not-injected.yaml" not-injected 3
 }
 
