@@ -115,6 +115,11 @@ Result<Journal> Journal::open(const fs::path& directory, const std::string& run_
 }
 
 Journal::~Journal() {
+  for (const Claim& claim : claims_) {
+    // Under its lock, so that nobody else can have just taken it.
+    std::error_code ignored;
+    fs::remove(claim.path, ignored);
+  }
   if (fd_ && settled_) {
     std::error_code ignored;
     fs::remove(path_, ignored);
@@ -132,8 +137,9 @@ Result<void> Journal::claim(std::uint64_t netns, const std::string& label) {
         ErrorKind::conflict, fmt::format("{} is taken by another run: {}", label, read_whole(path)),
         "wait for it, or end it with Ctrl-C; one run at a time changes a network namespace");
   }
-  claims_.push_back(std::move(*lock));
-  return write_whole(claims_.back().get(), fmt::format("run {} (pid {})", run_id_, ::getpid()));
+  claims_.push_back({path, std::move(*lock)});
+  return write_whole(claims_.back().lock.get(),
+                     fmt::format("run {} (pid {})", run_id_, ::getpid()));
 }
 
 Result<void> Journal::record(JournalEntry entry) {

@@ -45,6 +45,11 @@ class Journal {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  struct Claim {
+    std::filesystem::path path;
+    UniqueFd lock;
+  };
+
   Journal(std::filesystem::path path, std::string run_id, UniqueFd fd)
       : path_(std::move(path)), run_id_(std::move(run_id)), fd_(std::move(fd)) {}
 
@@ -52,7 +57,7 @@ class Journal {
   std::string run_id_;
   UniqueFd fd_;
   std::vector<JournalEntry> entries_;
-  std::vector<UniqueFd> claims_;
+  std::vector<Claim> claims_;
   bool settled_ = false;
 };
 

@@ -19,13 +19,13 @@ class Reaper {
   Reaper(Reaper&& other) noexcept
       : pid_(std::exchange(other.pid_, -1)), lifeline_(std::move(other.lifeline_)) {}
   Reaper& operator=(Reaper&&) = delete;
-  // Lets it go and waits for it. Call when the journal was settled.
+  // Dismisses it and waits for it: what is left now is for the next run.
   ~Reaper();
 
  private:
   Reaper(pid_t pid, UniqueFd lifeline) : pid_(pid), lifeline_(std::move(lifeline)) {}
   pid_t pid_;
-  UniqueFd lifeline_;  // closed by the kernel when this process ends
+  UniqueFd lifeline_;  // closed by the kernel when this process ends; a byte in it: dismissed
 };
 
 }  // namespace holdfast::agent

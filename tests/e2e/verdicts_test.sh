@@ -171,7 +171,7 @@ test_clsact_held_beside_a_foreign_filter() {
   lab up
   link=$(edge_link)
   in_lab edge tc qdisc add dev "$link" clsact
-  in_lab edge tc filter add dev "$link" egress prio 7 protocol ip u32 match ip dst 192.0.2.1/32 action ok
+  in_lab edge tc filter add dev "$link" egress prio 7 protocol ip u32 match ip dst 192.0.2.1/32 classid 1:1
   expect_run "$E2E_ROOT/experiments/quickstart.yaml" held 0
   expect_match "attached by clsact" '^clsact on ' "$(report '.actions[0].mechanism')"
   expect_match "the foreign filter is still there" 'u32' "$(in_lab edge tc filter show dev "$link" egress)"
