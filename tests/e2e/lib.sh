@@ -57,17 +57,19 @@ namespace_state() {
   "${run[@]}" nft list ruleset
 }
 
-# Of the host: its own namespace, BPF programs of all namespaces, listening sockets, the list of namespaces; and of the
-# lab's parts that are named.
+# Of the host: its own namespace, and of the lab's parts that are named; for a test that runs alone (E2E_ALONE=yes)
+# also the BPF programs of all namespaces, listening sockets and the list of namespaces, where others would be seen.
 host_state() {
   local part
   namespace_state host
-  echo "## BPF programs"
-  bpftool -j prog show | jq -r '.[] | [.id, .type, .name // "-", .tag] | @tsv'
-  echo "## listening sockets"
-  ss -H -ltun | awk '{ print $1, $5 }' | sort
-  echo "## namespaces"
-  ip netns list | awk '{ print $1 }' | sort
+  if [[ ${E2E_ALONE:-yes} == yes ]]; then
+    echo "## BPF programs"
+    bpftool -j prog show | jq -r '.[] | [.id, .type, .name // "-", .tag] | @tsv'
+    echo "## listening sockets"
+    ss -H -ltun | awk '{ print $1, $5 }' | sort
+    echo "## namespaces"
+    ip netns list | awk '{ print $1 }' | sort
+  fi
   for part in "$@"; do
     namespace_state "$part"
   done
