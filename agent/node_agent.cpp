@@ -163,16 +163,17 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
     return std::unexpected(resolved.error());
   }
   const std::uint64_t inode = target->netns.inode();
-  const ProtectedEndpoint* hit = find_overlap(rule, endpoints, inode);
-  if (hit != nullptr && !action.spare_protected) {
+  const auto overlap = find_overlap(rule, endpoints, inode);
+  if (overlap && overlap->certain && !action.spare_protected) {
     return fail(ErrorKind::conflict,
-                fmt::format("its match covers {}, which is protected", hit->why),
+                fmt::format("its match covers {}, which is protected", overlap->endpoint->why),
                 "narrow `match` (addresses, ports), or write `protected: spare` into the action: "
                 "protected traffic then "
                 "passes while the rest is hit");
   }
-  if (hit != nullptr) {
-    prepared.notes.push_back(fmt::format("{} is covered by the match and spared", hit->why));
+  if (overlap) {
+    prepared.notes.push_back(
+        fmt::format("{} is covered by the match and spared", overlap->endpoint->why));
   }
   Site& site = site_of(*target);
   for (const kernel::Link& link : target->links) {

@@ -4,36 +4,15 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <set>
-#include <sstream>
 
 #include "agent/resolve_host.h"
+#include "agent/ssh_sessions.h"
 
 namespace holdfast::agent {
 namespace {
 
-constexpr std::uint16_t kSshPort = 22;
 // The kernel's default net.ipv4.ip_local_port_range: the own port of an outgoing connection.
 constexpr plan::PortRange kEphemeralPorts = {32768, 60999};
-
-// SSH sessions may come in by another port than 22: the one of the session that started this
-// process is in SSH_CONNECTION ("client port server port", ssh(1)).
-std::set<std::uint16_t> ssh_ports() {
-  std::set<std::uint16_t> ports = {kSshPort};
-  // Read once, before any thread of ours exists that could change the environment; none ever does.
-  if (const char* session = std::getenv("SSH_CONNECTION");
-      session != nullptr) {  // NOLINT(concurrency-mt-unsafe)
-    std::istringstream words(session);
-    std::string client, client_port, server;
-    std::uint16_t server_port = 0;
-    if (words >> client >> client_port >> server >> server_port && server_port != 0) {
-      ports.insert(server_port);
-    }
-  }
-  return ports;
-}
 
 bool is_loopback(const hf_protected& endpoint) {
   const __u8* a = endpoint.address;
@@ -53,11 +32,18 @@ bool prefix_contains(const plan::Prefix& prefix, const __u8* address) {
   return true;
 }
 
-bool admits_address(const plan::Match& match, const hf_protected& endpoint) {
-  return match.addresses.empty() || endpoint.any_address != 0 ||
-         std::any_of(
-             match.addresses.begin(), match.addresses.end(),
-             [&](const plan::Prefix& prefix) { return prefix_contains(prefix, endpoint.address); });
+bool admits_address(const plan::Match& match, const __u8* address) {
+  return match.addresses.empty() ||
+         std::any_of(match.addresses.begin(), match.addresses.end(),
+                     [&](const plan::Prefix& prefix) { return prefix_contains(prefix, address); });
+}
+
+// Whether a match of addresses means everybody, of IPv4 at least.
+bool admits_everybody(const plan::Match& match) {
+  constexpr int kWholeIpv4 = 96;
+  return match.addresses.empty() ||
+         std::any_of(match.addresses.begin(), match.addresses.end(),
+                     [](const plan::Prefix& prefix) { return prefix.length <= kWholeIpv4; });
 }
 
 bool admits_ports(const std::vector<plan::PortRange>& ranges, plan::PortRange wanted) {
@@ -73,19 +59,38 @@ bool admits_protocol(plan::Protocol protocol, __u8 number) {
          (protocol == plan::Protocol::udp && number == IPPROTO_UDP);
 }
 
-bool overlaps(const RuleSpec& rule, const hf_protected& endpoint) {
-  if (!admits_protocol(rule.match.protocol, endpoint.protocol)) {
-    return false;
+// Whether the rule covers the endpoint where that is the other side of the connection.
+bool covers_as_peer(const RuleSpec& rule, const hf_protected& endpoint) {
+  return endpoint.local_only == 0 &&
+         (endpoint.any_address != 0 || admits_address(rule.match, endpoint.address)) &&
+         admits_ports(rule.match.ports, {endpoint.port, endpoint.port}) &&
+         admits_ports(rule.match.local_ports, kEphemeralPorts);
+}
+
+// The same where the endpoint is on this node: the other side could be anybody.
+bool covers_as_own(const RuleSpec& rule, const hf_protected& endpoint) {
+  return (endpoint.local_only != 0 || is_loopback(endpoint)) &&
+         admits_ports(rule.match.local_ports, {endpoint.port, endpoint.port}) &&
+         admits_ports(rule.match.ports, kEphemeralPorts);
+}
+
+std::optional<Overlap> overlap_of(const RuleSpec& rule, const ProtectedEndpoint& one) {
+  if (!admits_protocol(rule.match.protocol, one.endpoint.protocol)) {
+    return std::nullopt;
   }
-  const plan::PortRange port{endpoint.port, endpoint.port};
-  const bool as_peer = endpoint.local_only == 0 && admits_address(rule.match, endpoint) &&
-                       admits_ports(rule.match.ports, port) &&
-                       admits_ports(rule.match.local_ports, kEphemeralPorts);
-  // The other end could be anybody, so the rule's addresses say nothing.
-  const bool as_own = admits_ports(rule.match.local_ports, port) &&
-                      admits_ports(rule.match.ports, kEphemeralPorts) &&
-                      (endpoint.local_only != 0 || is_loopback(endpoint));
-  return as_peer || as_own;
+  if (covers_as_peer(rule, one.endpoint)) {
+    return Overlap{.endpoint = &one, .certain = true};
+  }
+  if (!covers_as_own(rule, one.endpoint)) {
+    return std::nullopt;
+  }
+  const bool client_hit =
+      std::any_of(one.clients.begin(), one.clients.end(), [&](const plan::Prefix& client) {
+        return admits_address(rule.match, client.address.data());
+      });
+  return Overlap{
+      .endpoint = &one,
+      .certain = one.endpoint.local_only == 0 || client_hit || admits_everybody(rule.match)};
 }
 
 }  // namespace
@@ -125,6 +130,7 @@ Result<std::vector<ProtectedEndpoint>> protected_endpoints(const std::vector<Pro
     ssh.endpoint.protocol = IPPROTO_TCP;
     ssh.endpoint.any_address = 1;
     ssh.endpoint.local_only = 1;
+    ssh.clients = connected_peers(port);
     endpoints.push_back(ssh);
   }
   return endpoints;
@@ -142,14 +148,21 @@ std::vector<hf_protected> for_namespace(const std::vector<ProtectedEndpoint>& en
   return chosen;
 }
 
-const ProtectedEndpoint* find_overlap(const RuleSpec& rule,
-                                      const std::vector<ProtectedEndpoint>& endpoints,
-                                      std::uint64_t netns) {
-  const auto found =
-      std::find_if(endpoints.begin(), endpoints.end(), [&](const ProtectedEndpoint& one) {
-        return one.netns == netns && overlaps(rule, one.endpoint);
-      });
-  return found == endpoints.end() ? nullptr : &*found;
+std::optional<Overlap> find_overlap(const RuleSpec& rule,
+                                    const std::vector<ProtectedEndpoint>& endpoints,
+                                    std::uint64_t netns) {
+  std::optional<Overlap> worst;
+  for (const ProtectedEndpoint& one : endpoints) {
+    if (one.netns != netns) {
+      continue;
+    }
+    const auto found = overlap_of(rule, one);
+    if (found && found->certain) {
+      return found;
+    }
+    worst = worst ? worst : found;
+  }
+  return worst;
 }
 
 }  // namespace holdfast::agent

@@ -18,7 +18,17 @@ struct ProtectedEndpoint {
   hf_protected endpoint{};
   std::uint64_t netns =
       0;  // inode of the namespace from which the agent reaches it, or in which it listens
-  std::string why;  // "SSH on this node (port 22)"
+  std::string why;  // "SSH to this node (port 22)"
+  // Of a server on this node, whose clients could be anybody: those that are connected now.
+  std::vector<plan::Prefix> clients{};
+};
+
+// What a rule's match has to do with protected traffic.
+struct Overlap {
+  const ProtectedEndpoint* endpoint = nullptr;
+  // Whether it surely hits what is in use. Otherwise it only might: a match of addresses from which
+  // nobody is logged in covers the SSH session that somebody could open from there.
+  bool certain = false;
 };
 
 // All endpoints to protect: the peers, with their names resolved to every address, and the node's
@@ -32,9 +42,9 @@ Result<std::vector<ProtectedEndpoint>> protected_endpoints(const std::vector<Pro
 std::vector<hf_protected> for_namespace(const std::vector<ProtectedEndpoint>& endpoints,
                                         std::uint64_t netns);
 
-// The first protected endpoint of this namespace that the rule's match covers, if any.
-const ProtectedEndpoint* find_overlap(const RuleSpec& rule,
-                                      const std::vector<ProtectedEndpoint>& endpoints,
-                                      std::uint64_t netns);
+// The worst overlap of the rule's match with the protected endpoints of this namespace, if any.
+std::optional<Overlap> find_overlap(const RuleSpec& rule,
+                                    const std::vector<ProtectedEndpoint>& endpoints,
+                                    std::uint64_t netns);
 
 }  // namespace holdfast::agent

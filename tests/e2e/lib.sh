@@ -101,6 +101,8 @@ expect_host() {
 
 # What a case started besides its lab, to be ended with it.
 E2E_OTHER_LABS=() E2E_PIDS=()
+# A function that removes what a test file makes besides.
+E2E_CLEAN_UP=:
 
 # A test never leaves anything behind, however it ends.
 _end_test() {
@@ -112,6 +114,7 @@ _end_test() {
   for name in "$HOLDFAST_LAB" "${E2E_OTHER_LABS[@]}"; do
     lab --name "$name" down >/dev/null 2>&1 || echo "the lab $name could not be removed" >&2
   done
+  "$E2E_CLEAN_UP"
   rm -rf "$E2E_TMP"
   exit "$status"
 }
