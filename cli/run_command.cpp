@@ -1,12 +1,19 @@
 #include "cli/run_command.h"
 
 #include <fmt/format.h>
+#include <holdfast_version.h>
+#include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
 
 #include <boost/program_options/value_semantic.hpp>
 #include <csignal>
+#include <memory>
+#include <optional>
 #include <ostream>
 
+#include "agent/kernel/features.h"
+#include "agent/metered_agent.h"
+#include "agent/metrics_server.h"
 #include "cli/embedded.h"
 #include "cli/progress.h"
 #include "common/unique_fd.h"
@@ -34,6 +41,26 @@ Result<UniqueFd> catch_signals() {
   return fd;
 }
 
+// Serves the agent's metrics where --metrics says; nothing where it was not given.
+Result<std::optional<agent::MetricsServer>> serve_metrics(
+    const Invocation& invocation, const std::shared_ptr<prometheus::Collectable>& source) {
+  if (invocation.options.count("metrics") == 0) {
+    return std::nullopt;
+  }
+  auto address = agent::parse_listen_address(invocation.options["metrics"].as<std::string>());
+  if (!address) {
+    return std::unexpected(address.error());
+  }
+  auto server = agent::MetricsServer::start(*address, source);
+  if (!server) {
+    return std::unexpected(server.error());
+  }
+  if (!address->loopback) {
+    spdlog::warn("metrics are served on {} to everybody who can reach it", address->text());
+  }
+  return std::move(*server);
+}
+
 int run(const Invocation& invocation) {
   Console& console = invocation.console;
   auto signals = catch_signals();
@@ -51,6 +78,16 @@ int run(const Invocation& invocation) {
     print_error(console, agent.error());
     return kExitUsage;
   }
+  const auto metered = std::make_shared<agent::MeteredAgent>(
+      std::move(*agent), agent::RunLabels{.run_id = run_id,
+                                          .version = HOLDFAST_VERSION,
+                                          .kernel = agent::kernel::host_features().release});
+  // Declared after what it reads, so that it ends before that goes.
+  const auto metrics = serve_metrics(invocation, metered);
+  if (!metrics) {
+    print_error(console, metrics.error());
+    return kExitUsage;
+  }
   if (auto cleaned = clean_up_after_killed_runs(); !cleaned) {
     print_error(console, cleaned.error());
     return kExitUsage;
@@ -60,7 +97,7 @@ int run(const Invocation& invocation) {
   Progress progress(talk, !as_json && console.out_is_terminal);
   auto result = run_experiment(
       *experiment,
-      {.agent = **agent,
+      {.agent = *metered,
        .evaluators = [&] { return verify::make_prometheus_evaluator(experiment->prometheus); },
        .observer = progress,
        .cancel_fd = signals->get(),
@@ -99,6 +136,9 @@ Command run_command() {
                                   boost::program_options::value<std::string>()->value_name("DIR"),
                                   "Write the reports to DIR instead of holdfast-runs/RUN.")(
                 "json", "Print report.json to standard output, progress to standard error.");
+            options.add_options()(
+                "metrics", boost::program_options::value<std::string>()->value_name("ADDRESS:PORT"),
+                "Serve the agent's metrics to Prometheus there while the run lasts.");
             add_mechanism_option(options);
           },
       .manual =
