@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "agent/kernel/attachment.h"
 #include "agent/kernel/netns.h"
@@ -18,8 +19,24 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr mode_t kPrivate = 0600;
+constexpr const char* kJournalExtension = ".journal";
 
-// Opens and locks a file. Empty: somebody who lives has the lock.
+// Held while files of the directory come and go: between opening a file and locking it, somebody
+// else could take it for litter. Waits for whoever has it, which is never for long.
+Result<UniqueFd> lock_directory(const fs::path& directory) {
+  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) {
+    return fail_errno("open " + directory.string(), errno);
+  }
+  while (::flock(fd.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) {
+      return fail_errno("lock " + directory.string(), errno);
+    }
+  }
+  return fd;
+}
+
+// Opens and locks a file, in a locked directory. Empty: somebody who lives has the lock.
 Result<UniqueFd> open_locked(const fs::path& path, int flags) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, kPrivate));
   if (!fd) {
@@ -31,20 +48,14 @@ Result<UniqueFd> open_locked(const fs::path& path, int flags) {
     }
     return fail_errno("lock " + path.string(), errno);
   }
-  // The file that was opened may have been removed by its owner meanwhile: a lock on that is worth
-  // nothing.
-  struct stat opened{}, named{};
-  if (::fstat(fd.get(), &opened) != 0 || ::stat(path.c_str(), &named) != 0 ||
-      opened.st_ino != named.st_ino) {
-    return UniqueFd();
-  }
   return fd;
 }
 
-Result<void> write_whole(int fd, const std::string& text) {
-  if (::ftruncate(fd, 0) != 0 ||
-      ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return fail_errno("write the journal", errno);
+// One write: what a killed process leaves is whole lines, and at most a piece of the last one.
+Result<void> append(int fd, const std::string& line) {
+  const ssize_t written = ::write(fd, line.data(), line.size());
+  if (written != static_cast<ssize_t>(line.size())) {
+    return fail_errno("write the journal", written < 0 ? errno : ENOSPC);
   }
   return {};
 }
@@ -52,6 +63,24 @@ Result<void> write_whole(int fd, const std::string& text) {
 std::string read_whole(const fs::path& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A line of a journal. Empty: it is none of an entry, or was cut short; then what it announced was
+// never done.
+std::optional<JournalEntry> parse_entry(const std::string& line) {
+  const json item = json::parse(line, nullptr, false);
+  const auto is = [&item](const char* key, auto test) {
+    return item.contains(key) && (item[key].*test)();
+  };
+  if (!item.is_object() || !is("netns", &json::is_number_unsigned) ||
+      !is("ifindex", &json::is_number_unsigned) || !is("interface", &json::is_string) ||
+      !is("madeQdisc", &json::is_boolean)) {
+    return std::nullopt;
+  }
+  return JournalEntry{.netns = item["netns"],
+                      .ifindex = item["ifindex"],
+                      .interface = item["interface"],
+                      .made_qdisc = item["madeQdisc"]};
 }
 
 // Undoes one entry. An interface or namespace that is gone took the filters with it.
@@ -72,14 +101,10 @@ Result<void> recover_one(const fs::path& path, std::vector<std::string>& done) {
   if (!lock || !*lock) {
     return {};  // gone meanwhile, or its run lives
   }
-  const json journal = json::parse(read_whole(path), nullptr, false);
-  if (journal.is_object() && journal.contains("entries")) {
-    for (const json& item : journal["entries"]) {
-      const JournalEntry entry{.netns = item.value("netns", std::uint64_t{0}),
-                               .ifindex = item.value("ifindex", std::uint32_t{0}),
-                               .interface = item.value("interface", std::string("?")),
-                               .made_qdisc = item.value("madeQdisc", false)};
-      auto undone = undo(entry);
+  std::ifstream journal(path);
+  for (std::string line; std::getline(journal, line);) {
+    if (const auto entry = parse_entry(line)) {
+      auto undone = undo(*entry);
       if (!undone) {
         return std::unexpected(undone.error());
       }
@@ -98,8 +123,12 @@ Result<Journal> Journal::open(const fs::path& directory, const std::string& run_
   if (error) {
     return fail_errno("make " + directory.string(), error.value());
   }
-  fs::path path = directory / (run_id + ".json");
-  auto fd = open_locked(path, O_CREAT);
+  auto turn = lock_directory(directory);
+  if (!turn) {
+    return std::unexpected(turn.error());
+  }
+  fs::path path = directory / (run_id + kJournalExtension);
+  auto fd = open_locked(path, O_CREAT | O_APPEND);
   if (!fd) {
     return std::unexpected(fd.error());
   }
@@ -107,26 +136,32 @@ Result<Journal> Journal::open(const fs::path& directory, const std::string& run_
     return fail(ErrorKind::conflict, fmt::format("run {} is active already", run_id));
   }
   Journal journal(std::move(path), run_id, std::move(*fd));
-  const json empty = {{"run", run_id}, {"pid", ::getpid()}, {"entries", json::array()}};
-  if (auto written = write_whole(journal.fd_.get(), empty.dump()); !written) {
+  const json head = {{"run", run_id}, {"pid", ::getpid()}};
+  if (auto written = append(journal.fd_.get(), head.dump() + '\n'); !written) {
     return std::unexpected(written.error());
   }
   return journal;
 }
 
 Journal::~Journal() {
+  if (!fd_) {
+    return;  // moved from
+  }
+  const auto turn = lock_directory(path_.parent_path());
+  std::error_code ignored;
   for (const Claim& claim : claims_) {
-    // Under its lock, so that nobody else can have just taken it.
-    std::error_code ignored;
     fs::remove(claim.path, ignored);
   }
-  if (fd_ && settled_) {
-    std::error_code ignored;
+  if (settled_) {
     fs::remove(path_, ignored);
   }
 }
 
 Result<void> Journal::claim(std::uint64_t netns, const std::string& label) {
+  auto turn = lock_directory(path_.parent_path());
+  if (!turn) {
+    return std::unexpected(turn.error());
+  }
   const fs::path path = path_.parent_path() / fmt::format("netns-{}.lock", netns);
   auto lock = open_locked(path, O_CREAT);
   if (!lock) {
@@ -138,33 +173,38 @@ Result<void> Journal::claim(std::uint64_t netns, const std::string& label) {
         "wait for it, or end it with Ctrl-C; one run at a time changes a network namespace");
   }
   claims_.push_back({path, std::move(*lock)});
-  return write_whole(claims_.back().lock.get(),
-                     fmt::format("run {} (pid {})", run_id_, ::getpid()));
+  const int fd = claims_.back().lock.get();
+  if (::ftruncate(fd, 0) != 0) {  // whose it was before does not matter
+    return fail_errno("empty " + path.string(), errno);
+  }
+  return append(fd, fmt::format("run {} (pid {})", run_id_, ::getpid()));
 }
 
-Result<void> Journal::record(JournalEntry entry) {
-  entries_.push_back(std::move(entry));
-  json journal = {{"run", run_id_}, {"pid", ::getpid()}, {"entries", json::array()}};
-  for (const JournalEntry& one : entries_) {
-    journal["entries"].push_back({{"netns", one.netns},
-                                  {"ifindex", one.ifindex},
-                                  {"interface", one.interface},
-                                  {"madeQdisc", one.made_qdisc}});
-  }
-  return write_whole(fd_.get(), journal.dump());
+Result<void> Journal::record(const JournalEntry& entry) {
+  const json line = {{"netns", entry.netns},
+                     {"ifindex", entry.ifindex},
+                     {"interface", entry.interface},
+                     {"madeQdisc", entry.made_qdisc}};
+  return append(fd_.get(), line.dump(-1, ' ', false, json::error_handler_t::replace) + '\n');
 }
 
 Result<std::vector<std::string>> recover(const fs::path& directory) {
   std::vector<std::string> done;
   std::error_code error;
+  if (!fs::exists(directory, error)) {
+    return done;  // no run was ever here
+  }
+  auto turn = lock_directory(directory);
+  if (!turn) {
+    return std::unexpected(turn.error());
+  }
   for (const auto& file : fs::directory_iterator(directory, error)) {
-    if (file.path().extension() == ".json") {
+    if (file.path().extension() == kJournalExtension) {
       if (auto recovered = recover_one(file.path(), done); !recovered) {
         return std::unexpected(recovered.error());
       }
     } else if (file.path().extension() == ".lock") {
-      // A lock that nobody holds is litter. Removed under the lock, so that no other run can be
-      // waiting on it.
+      // A lock that nobody holds is litter.
       if (auto lock = open_locked(file.path(), 0); lock && *lock) {
         fs::remove(file.path(), error);
       }

@@ -27,8 +27,8 @@ struct JournalEntry {
 
 class Journal {
  public:
-  // Makes `<directory>/<run id>.json`, locked. Errors: conflict (a run of this id is active), io,
-  // permission.
+  // Makes `<directory>/<run id>.journal`, locked. Errors: conflict (a run of this id is active),
+  // io, permission.
   static Result<Journal> open(const std::filesystem::path& directory, const std::string& run_id);
   Journal(Journal&&) noexcept = default;
   Journal& operator=(Journal&&) = delete;
@@ -38,8 +38,9 @@ class Journal {
   // find the other's programs when it compares the host with its snapshot. Errors: conflict (who
   // has it).
   Result<void> claim(std::uint64_t netns, const std::string& label);
-  // Written through to the file before it returns.
-  Result<void> record(JournalEntry entry);
+  // In the file before it returns: outlives this process, though not a crash of the node, which
+  // takes the filters with it.
+  Result<void> record(const JournalEntry& entry);
   // Everything was undone: the file goes with the object.
   void settle() { settled_ = true; }
   const std::filesystem::path& path() const { return path_; }
@@ -56,7 +57,6 @@ class Journal {
   std::filesystem::path path_;
   std::string run_id_;
   UniqueFd fd_;
-  std::vector<JournalEntry> entries_;
   std::vector<Claim> claims_;
   bool settled_ = false;
 };

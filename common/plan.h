@@ -141,6 +141,7 @@ struct PrometheusConfig {
 
 struct Experiment {
   std::string file;
+  std::string sha256;  // of the plan's bytes, in hexadecimal
   std::string name, title, description;
   std::vector<std::string> tags;
   PrometheusConfig prometheus;

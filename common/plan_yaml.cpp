@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "common/sha256.h"
 #include "common/unique_fd.h"
 #include "common/yaml_reader.h"
 
@@ -169,6 +170,7 @@ ParseOutcome parse_plan(std::string_view text, const std::string& file) {
                     "one YAML document with an experiment");
     }
     Experiment experiment = decode_experiment(reader, YAML::Load(std::string(text)), file);
+    experiment.sha256 = sha256_hex(text);
     outcome.diagnostics = reader.take();
     if (outcome.diagnostics.empty()) {
       outcome.experiment = std::move(experiment);

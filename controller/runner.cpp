@@ -128,6 +128,7 @@ void Run::describe() {
   report_.run_id = context_.run_id;
   report_.holdfast_version = HOLDFAST_VERSION;
   report_.plan_file = experiment_.file;
+  report_.plan_sha256 = experiment_.sha256;
   report_.experiment = experiment_.name;
   report_.title = experiment_.title;
   report_.description = experiment_.description;

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "controller/report/markup.h"
 #include "controller/report/writers.h"
 
@@ -26,6 +28,18 @@ std::vector<Case> cases_of(const RunReport& report) {
   for (const ActionReport& action : report.actions) {
     cases.push_back(
         {"fault injected: " + action.name, action.proven ? nullptr : "error", action.proof});
+  }
+  if (std::ranges::any_of(
+          report.phases, [](const PhaseSpan& phase) { return phase.phase == Phase::recovering; })) {
+    const bool in_time =
+        report.recovery_seconds && *report.recovery_seconds <= report.recovery_within;
+    cases.push_back({fmt::format("recovered within {:.1f} s", report.recovery_within),
+                     in_time                               ? nullptr
+                     : report.verdict == Verdict::breached ? "failure"
+                                                           : "error",
+                     report.recovery_seconds
+                         ? fmt::format("took {:.1f} s", *report.recovery_seconds)
+                         : "the probes did not hold again in that time"});
   }
   cases.push_back(
       {"host unchanged", report.host_differences.empty() ? nullptr : "failure", report.reason});

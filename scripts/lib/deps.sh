@@ -15,9 +15,9 @@ readonly DEPS_GUEST_KERNEL=linux-image-cloud-amd64
 declare -rA DEPS_PACKAGES=(
   [build]="build-essential cmake ninja-build ccache pkg-config git clang llvm bpftool libbpf-dev libelf-dev linux-libc-dev
     libboost-program-options-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
-    libmnl-dev libcurl4-openssl-dev libgtest-dev libgmock-dev libbenchmark-dev ca-certificates"
+    libmnl-dev libcurl4-openssl-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev ca-certificates"
   [test]="clang-format-19 clang-tidy-19 bpftool iproute2 nftables iptables tcpdump ethtool dnsutils curl jq openssl
-    procps python3-minimal chromium qemu-system-x86 qemu-system-common busybox-static cpio xz-utils
+    procps python3 chromium qemu-system-x86 qemu-system-common busybox-static cpio xz-utils
     kmod shellcheck"
   [lab]="iproute2 util-linux procps haproxy nginx dnsmasq-base prometheus prometheus-blackbox-exporter hey dnsutils
     curl jq"

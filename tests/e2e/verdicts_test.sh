@@ -34,6 +34,7 @@ expect_run_before() {
   expect_eq "verdict" "$2" "$(report .verdict)"
   expect_host "$before" "${PARTS[@]}"
   [[ -s $OUT/junit.xml && -s $OUT/report.html ]] || fail "junit.xml and report.html belong to every run" "$(ls "$OUT")"
+  expect_eq "the plan is named by its hash" "$(sha256sum <"$plan" | cut -d' ' -f1)" "$(report .planSha256)"
   expect_match "the verdict is on the terminal" "$2" "$(cat "$log")"
 }
 
