@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "cli/embedded.h"
-#include "controller/runner.h"
+#include "controller/preflight.h"
 #include "controller/verify/prometheus.h"
 
 namespace holdfast::cli {

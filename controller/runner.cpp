@@ -9,11 +9,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
-#include <thread>
 
 #include "agent/fault/fault.h"
+#include "controller/preflight.h"
 #include "controller/probe_watch.h"
 #include "controller/prober.h"
 #include "controller/verdict.h"
@@ -40,29 +39,6 @@ report::Counters to_report(const agent::Counters& counters) {
           .dropped_bytes = counters.dropped_bytes,
           .answered_packets = counters.answered_packets,
           .spared_packets = counters.spared_packets};
-}
-
-// Asks the server about every query, in a thread of its own: the evaluator may move to another
-// network namespace.
-Result<void> check_queries(const std::vector<const plan::Probe*>& probes,
-                           const verify::EvaluatorFactory& factory) {
-  Result<void> result;
-  std::thread([&] {
-    auto evaluator = factory();
-    if (!evaluator) {
-      result = std::unexpected(evaluator.error());
-      return;
-    }
-    for (const plan::Probe* probe : probes) {
-      result = (*evaluator)->check_query(*probe);
-      if (!result) {
-        result = std::unexpected(result.error().with_context(
-            fmt::format("{}:{}: probe \"{}\"", probe->where.file, probe->where.line, probe->name)));
-        return;
-      }
-    }
-  }).join();
-  return result;
 }
 
 struct ActionRun {
@@ -106,7 +82,7 @@ class Run {
   void finish_action(std::size_t index);
   void read_counters(std::size_t index);
   void show_status();
-  void remove_faults();
+  Result<void> remove_faults();
 
   const plan::Experiment& experiment_;
   const RunContext& context_;
@@ -375,18 +351,20 @@ void Run::inject() {
     }
     turn(next);
   }
-  remove_faults();
+  (void)remove_faults();  // tried again in settle(), where it counts
   finish_phase(Phase::injecting, plan::When::during);
 }
 
-void Run::remove_faults() {
+Result<void> Run::remove_faults() {
   for (std::size_t i = 0; i < actions_.size(); ++i) {
     finish_action(i);
   }
-  if (auto removed = context_.agent.disarm_all(); !removed) {
+  auto removed = context_.agent.disarm_all();
+  if (!removed) {
     say("not everything could be removed: " + removed.error().message);
   }
   removed_ = Clock::now();
+  return removed;
 }
 
 void Run::recover() {
@@ -420,21 +398,30 @@ void Run::recover() {
   // While the service recovers a probe may miss; what counts is whether it holds in time.
   for (std::size_t i = 0; i < probes_.size() && !ended(); ++i) {
     if (!report_.probes[i].stop_condition && probes_[i]->when.contains(plan::When::after)) {
-      const bool held = watches_[i].steady_since().has_value();
-      report_.probes[i].outcomes.push_back({Phase::recovering,
-                                            held ? verify::Status::ok
-                                            : watches_[i].status() == verify::Status::ok
-                                                ? verify::Status::miss
-                                                : watches_[i].status(),
-                                            watches_[i].detail()});
+      const ProbeWatch& watch = watches_[i];
+      report::ProbeOutcome outcome{Phase::recovering, verify::Status::ok, watch.detail()};
+      if (!watch.steady_since()) {
+        outcome.status = watch.status();
+        if (outcome.status == verify::Status::ok) {
+          outcome.status = verify::Status::miss;
+          outcome.detail =
+              fmt::format("never held {} times in a row", probes_[i]->failure_threshold);
+        }
+      }
+      report_.probes[i].outcomes.push_back(std::move(outcome));
     }
   }
 }
 
 void Run::settle() {
-  remove_faults();
+  const auto removed = remove_faults();
   enter(Phase::settled, Duration::zero());
   prober_.reset();
+  if (!removed) {
+    report_.host_differences.push_back({"fault", "this node", "",
+                                        "could not be removed: " + removed.error().message,
+                                        removed.error().cure});
+  }
   auto differences = context_.agent.compare_host();
   if (!differences) {
     report_.host_differences.push_back(
@@ -495,23 +482,6 @@ Result<report::RunReport> Run::execute() {
 }
 
 }  // namespace
-
-std::vector<agent::ProtectedPeer> peers_of(const plan::Experiment& experiment) {
-  const std::string& url = experiment.prometheus.url;
-  const bool tls = url.starts_with("https");
-  std::string host = url.substr(url.find("://") + 3);
-  host = host.substr(0, host.find('/'));
-  std::uint16_t port = tls ? 443 : 80;
-  const std::size_t colon = host.rfind(':');
-  if (colon != std::string::npos && host.find(']', colon) == std::string::npos) {
-    std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
-    host.resize(colon);
-  }
-  return {{.host = host,
-           .port = port,
-           .netns = experiment.prometheus.netns,
-           .why = "the plan's Prometheus"}};
-}
 
 Result<report::RunReport> run_experiment(const plan::Experiment& experiment,
                                          const RunContext& context) {

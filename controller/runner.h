@@ -51,7 +51,4 @@ struct RunContext {
 Result<report::RunReport> run_experiment(const plan::Experiment& experiment,
                                          const RunContext& context);
 
-// The endpoints that the agent must not be cut off from, as the plan names them.
-std::vector<agent::ProtectedPeer> peers_of(const plan::Experiment& experiment);
-
 }  // namespace holdfast
