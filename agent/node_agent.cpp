@@ -112,6 +112,7 @@ class NodeAgent : public Agent {
   Result<void> attach(Site& site);
   Result<void> journal_filters(Site& site);
   Result<void> disarm_locked(std::size_t index);
+  static Result<void> detach_if_idle(Site& site);
   void follow_new_links(Site& site);
 
   mutable std::mutex mutex_;
@@ -322,10 +323,15 @@ Result<void> NodeAgent::disarm_locked(std::size_t index) {
   Site& site = sites_[placed.site];
   site.path->deactivate(placed.rule);
   placed.live = false;
-  if (--site.live_actions > 0) {
+  --site.live_actions;
+  return detach_if_idle(site);
+}
+
+// Idle means idle: with no rule live, nothing is attached. Tried again where it failed before.
+Result<void> NodeAgent::detach_if_idle(Site& site) {
+  if (!site.path || site.live_actions > 0 || !site.path->attached()) {
     return {};
   }
-  // Idle means idle: with no rule live, nothing is attached.
   site.path->set_lease(0);
   return site.path->detach();
 }
@@ -344,11 +350,16 @@ Result<void> NodeAgent::disarm_all() {
     }
   }
   Result<void> first;
-  for (std::size_t i = 0; i < placed_.size(); ++i) {
-    auto removed = disarm_locked(i);
+  const auto note = [&first](Result<void> removed) {
     if (!removed && first) {
       first = std::move(removed);
     }
+  };
+  for (std::size_t i = 0; i < placed_.size(); ++i) {
+    note(disarm_locked(i));
+  }
+  for (Site& site : sites_) {
+    note(detach_if_idle(site));
   }
   if (first && journal_) {
     journal_->settle();

@@ -24,6 +24,7 @@ class DataPath {
   // Attaches both directions to these interfaces, ahead of what is there where the kernel allows
   // it. All or none.
   virtual Result<void> attach(const std::vector<Link>& links) = 0;
+  // What can't be detached stays attached(), and can be tried again.
   virtual Result<void> detach() = 0;
   virtual bool attached() const = 0;
   // Interfaces of the namespace that came up since attach() and are not covered yet are attached to

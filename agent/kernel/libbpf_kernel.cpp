@@ -50,13 +50,14 @@ class LibbpfDataPath : public DataPath {
   // dirty.
   Result<void> detach() override {
     Result<void> first;
-    for (auto& attachment : attachments_) {
+    std::erase_if(attachments_, [&first](const std::unique_ptr<Attachment>& attachment) {
       auto reverted = attachment->revert();
-      if (!reverted && first) {
+      const bool gone = reverted.has_value();
+      if (!gone && first) {
         first = std::move(reverted);
       }
-    }
-    attachments_.clear();
+      return gone;
+    });
     covered_.clear();
     return first;
   }
