@@ -31,18 +31,22 @@ test_short() {
 
 # Namespaces, rules, programs and processes of a benchmark go with it however it ends.
 test_killed() {
-  local before pid
+  local before pid name
   before=$(settled_host_state)
-  # Not by bench(): $! would be a shell's around it.
-  "$HOLDFAST_BENCH" --output "$E2E_TMP/out" udp-send >"$E2E_TMP/log" 2>&1 &
-  pid=$!
-  E2E_PIDS+=("$pid")
-  wait_for 30 "the programs of a benchmark" _holdfast_loaded
-  kill -KILL "$pid"
-  wait "$pid" || true
-  expect_host "$before"
+  for name in udp-send stop-latency; do
+    # Not by bench(): $! would be a shell's around it.
+    "$HOLDFAST_BENCH" --holdfast "$HOLDFAST" --output "$E2E_TMP/out" "$name" >"$E2E_TMP/log" 2>&1 &
+    pid=$!
+    E2E_PIDS+=("$pid")
+    wait_for 30 "the programs of $name" _holdfast_loaded
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+    wait_for 10 "the end of what $name started" _nobody_works_in "$E2E_TMP/out"
+    expect_host "$before"
+  done
 }
 
 _holdfast_loaded() { bpftool -j prog show | jq -e 'any(.name == "hf_egress")' >/dev/null; }
+_nobody_works_in() { ! pgrep --full -- "$1" >/dev/null; }
 
 run_case "$@"
