@@ -96,7 +96,10 @@ static __always_inline int hf_run_stage(struct hf_stage* stage, const struct hf_
   stage->kind = kind;
   hf_and(&stage->bits, &control.of_kind[kind]);
   if (hf_none(&stage->bits)) return 0;
-  bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
+  /* Nearly always one rule is all: it is spared the loop, and the loop's second round, which would
+   * only find that there is no other. */
+  if (!hf_apply_rule(0, stage) && !hf_none(&stage->bits))
+    bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
   return 1;
 }
 
