@@ -28,6 +28,20 @@ struct hf_stage {
   __s32 dns_response; /* out: -1, or enum hf_dns_response */
 };
 
+/* CLOCK_MONOTONIC at the last tick. The coarse clock moves with the tick, so what it said since
+ * this one began is still what it would say: asked once a tick, not for every packet. Where two
+ * CPUs meet here both write the same; one that sees half of it is a tick behind, as the coarse
+ * clock itself may be. */
+static __always_inline __u64 hf_now(void) {
+  __u64 tick = bpf_jiffies64();
+
+  if (tick_clock.tick != tick) {
+    tick_clock.now = bpf_ktime_get_coarse_ns();
+    tick_clock.tick = tick;
+  }
+  return tick_clock.now;
+}
+
 /* Index of the lowest bit that is set; `word` is not 0. The ones below it, counted (SWAR) and
  * without a branch: the verifier would walk all 64 ways through a search, and clang 14 crashes on
  * __builtin_ctzll for BPF. */
@@ -92,10 +106,11 @@ static long hf_apply_rule(__u32 index, void* context) {
 /* The matched rules of one kind. Returns whether any rule was looked at. */
 static __always_inline int hf_run_stage(struct hf_stage* stage, const struct hf_bits* matched,
                                         __u32 kind) {
+  /* Most stages have nothing to do: found out before anything is written. */
+  if (!hf_overlap(matched, &control.of_kind[kind])) return 0;
   stage->bits = *matched;
   stage->kind = kind;
   hf_and(&stage->bits, &control.of_kind[kind]);
-  if (hf_none(&stage->bits)) return 0;
   /* Nearly always one rule is all: it is spared the loop, and the loop's second round, which would
    * only find that there is no other. */
   if (!hf_apply_rule(0, stage) && !hf_none(&stage->bits))
@@ -111,8 +126,8 @@ static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_p
                                         struct hf_stage* stage, const struct hf_bits* matched) {
   struct hf_bits bits = *matched;
 
+  if (!hf_overlap(matched, &control.of_kind[HF_DNS])) return HF_NEXT;
   hf_and(&bits, &control.of_kind[HF_DNS]);
-  if (hf_none(&bits)) return HF_NEXT;
   __u32 name_length = hf_match_name(skb, packet, &bits);
   if (!name_length) return HF_NEXT;
   stage->dns_response = -1;
@@ -130,7 +145,7 @@ static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_p
 /* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
 static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet,
                                const struct hf_bits* matched) {
-  struct hf_stage stage = {.skb = skb, .now = bpf_ktime_get_coarse_ns()};
+  struct hf_stage stage = {.skb = skb, .now = hf_now()};
 
   if (stage.now >= control.lease_deadline_ns) return HF_NEXT;
   if (hf_is_protected(skb, packet)) {
