@@ -146,6 +146,8 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const RuleSpec& spec = rules[i];
     control.rules[i] = spec.rule;
+    image.directions[HF_TO] |= spec.match.direction != plan::Direction::from;
+    image.directions[HF_FROM] |= spec.match.direction != plan::Direction::to;
     set_bit(control.of_kind[spec.rule.kind], i);
     if (spec.match.addresses.empty()) {
       set_bit(control.any_address, i);
