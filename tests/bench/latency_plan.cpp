@@ -24,13 +24,13 @@ spec:
     - name: cut the stream
       fault: blackhole
       duration: 1m
-      target: {{netns: "{}", interface: {}}}
-      match: {{addresses: [{}], ports: [{}], protocol: udp, direction: to}}
+      target: {{netns: "{}"}}
+      match: {{addresses: [{}], ports: [{}], protocol: udp, direction: both}}
       blackhole: {{how: drop}}
   recovery: {{within: 5s}}
 )",
                                      kPrometheusPort, network.far_path(), network.near_path(),
-                                     kCable, kFarAddress, kStreamPort);
+                                     kFarAddress, kStreamPort);
   plan::ParseOutcome outcome = plan::load_plan(file);
   if (!outcome.experiment) {
     return fail(ErrorKind::internal, outcome.diagnostics.empty()

@@ -14,8 +14,9 @@ inline constexpr int kStreamPerSecond = 10'000;
 inline constexpr double kMostLatency = 50;  // ms, p99
 inline constexpr int kPrometheusPort = 9090;
 
-// Cuts near off from the stream's far end for a minute. Its Prometheus is the far namespace's own,
-// on loopback. Parsed from YAML, as any plan.
+// Cuts near off from the stream's far end for a minute, both directions on all of its interfaces
+// (the cable and loopback), which is the most that has to be attached. Its Prometheus is the far
+// namespace's own, on loopback. Parsed from YAML, as any plan.
 Result<plan::Experiment> blackhole_experiment(const TestNetwork& network,
                                               const std::filesystem::path& file);
 
