@@ -2,6 +2,7 @@
 // the kernel.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -30,7 +31,8 @@ struct RuleSpec {
 
 // What the maps must hold for a set of rules; rule i of the input is bit i.
 struct TableImage {
-  hf_control control{};  // active, lease and protected endpoints left empty
+  hf_control control{};                          // active, lease and protected endpoints left empty
+  std::array<bool, HF_DIRECTIONS> directions{};  // those that some rule is about
   std::vector<std::pair<hf_address, hf_bits>> addresses;
   std::vector<std::pair<hf_prefix_key, hf_bits>> prefixes;
   std::map<std::uint16_t, hf_bits> remote_ports, local_ports;

@@ -28,6 +28,20 @@ struct hf_stage {
   __s32 dns_response; /* out: -1, or enum hf_dns_response */
 };
 
+/* CLOCK_MONOTONIC at the last tick. The coarse clock moves with the tick, so what it said since
+ * this one began is still what it would say: asked once a tick, not for every packet. Where two
+ * CPUs meet here both write the same; one that sees half of it is a tick behind, as the coarse
+ * clock itself may be. */
+static __always_inline __u64 hf_now(void) {
+  __u64 tick = bpf_jiffies64();
+
+  if (tick_clock.tick != tick) {
+    tick_clock.now = bpf_ktime_get_coarse_ns();
+    tick_clock.tick = tick;
+  }
+  return tick_clock.now;
+}
+
 /* Index of the lowest bit that is set; `word` is not 0. The ones below it, counted (SWAR) and
  * without a branch: the verifier would walk all 64 ways through a search, and clang 14 crashes on
  * __builtin_ctzll for BPF. */
@@ -54,6 +68,32 @@ static __always_inline __u32 hf_take(struct hf_bits* bits) {
   return HF_MAX_RULES;
 }
 
+/* Index of the only bit that is set; HF_MAX_RULES where there is none or more than one. */
+static __always_inline __u32 hf_lone(const struct hf_bits* bits) {
+  __u32 found = HF_MAX_RULES;
+
+#pragma unroll
+  for (int i = 0; i < HF_WORDS; i++) {
+    __u64 word = bits->word[i];
+
+    if (!word) continue;
+    if (found != HF_MAX_RULES || (word & (word - 1))) return HF_MAX_RULES;
+    found = i * 64 + hf_lowest_bit(word);
+  }
+  return found;
+}
+
+/* Whether this rule drops the packet; counts it. For every kind but HF_DNS, whose packet has to be
+ * looked into first. */
+static __always_inline int hf_rule_drops(struct __sk_buff* skb, const struct hf_rule* rule,
+                                         __u32 kind, __u32 id) {
+  int drops =
+      kind == HF_BLACKHOLE || (kind == HF_LOSS && bpf_get_prandom_u32() < rule->loss_threshold);
+
+  hf_count(skb, id, drops ? HF_MATCHED | HF_DROPPED : HF_MATCHED);
+  return drops;
+}
+
 static long hf_apply_rule(__u32 index, void* context) {
   struct hf_stage* stage = context;
   __u32 id = hf_take(&stage->bits);
@@ -65,37 +105,26 @@ static long hf_apply_rule(__u32 index, void* context) {
     hf_count(stage->skb, id, HF_SPARED);
     return 0;
   }
-  switch (stage->kind) {
-    case HF_BLACKHOLE:
-      stage->drop = 1;
-      hf_count(stage->skb, id, HF_MATCHED | HF_DROPPED);
-      return 0;
-    case HF_LOSS:
-      if (bpf_get_prandom_u32() < rule->loss_threshold) {
-        stage->drop = 1;
-        hf_count(stage->skb, id, HF_MATCHED | HF_DROPPED);
-        return 1; /* the packet is gone: later rules never see it */
-      }
-      hf_count(stage->skb, id, HF_MATCHED);
-      return 0;
-    case HF_DNS:
-      stage->dns_response = rule->dns_response;
-      hf_count(stage->skb, id,
-               HF_MATCHED | (rule->dns_response == HF_DNS_TIMEOUT ? HF_DROPPED : HF_ANSWERED));
-      return 1; /* one answer */
-    default:
-      hf_count(stage->skb, id, HF_MATCHED);
-      return 0;
+  if (stage->kind == HF_DNS) {
+    stage->dns_response = rule->dns_response;
+    hf_count(stage->skb, id,
+             HF_MATCHED | (rule->dns_response == HF_DNS_TIMEOUT ? HF_DROPPED : HF_ANSWERED));
+    return 1; /* one answer */
   }
+  if (!hf_rule_drops(stage->skb, rule, stage->kind, id)) return 0;
+  stage->drop = 1;
+  /* Lost at random, it is gone, and later rules never see it; every blackhole counts it. */
+  return stage->kind == HF_LOSS;
 }
 
 /* The matched rules of one kind. Returns whether any rule was looked at. */
 static __always_inline int hf_run_stage(struct hf_stage* stage, const struct hf_bits* matched,
                                         __u32 kind) {
+  /* Most stages have nothing to do: found out before anything is written. */
+  if (!hf_overlap(matched, &control.of_kind[kind])) return 0;
   stage->bits = *matched;
   stage->kind = kind;
   hf_and(&stage->bits, &control.of_kind[kind]);
-  if (hf_none(&stage->bits)) return 0;
   bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
   return 1;
 }
@@ -108,8 +137,8 @@ static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_p
                                         struct hf_stage* stage, const struct hf_bits* matched) {
   struct hf_bits bits = *matched;
 
+  if (!hf_overlap(matched, &control.of_kind[HF_DNS])) return HF_NEXT;
   hf_and(&bits, &control.of_kind[HF_DNS]);
-  if (hf_none(&bits)) return HF_NEXT;
   __u32 name_length = hf_match_name(skb, packet, &bits);
   if (!name_length) return HF_NEXT;
   stage->dns_response = -1;
@@ -124,15 +153,38 @@ static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_p
   return bpf_redirect(skb->ifindex, packet->direction == HF_TO ? BPF_F_INGRESS : 0);
 }
 
+/* One rule and no other, as nearly always: what the stages below would come to, without them. */
+static __always_inline int hf_apply_lone(struct __sk_buff* skb, const struct hf_packet* packet,
+                                         const struct hf_rule* rule, __u32 id, int spared) {
+  if (spared) {
+    hf_count(skb, id, HF_SPARED);
+    return HF_NEXT;
+  }
+  return hf_rule_drops(skb, rule, rule->kind, id) ? hf_drop(packet) : HF_NEXT;
+}
+
 /* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
 static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet,
                                const struct hf_bits* matched) {
-  struct hf_stage stage = {.skb = skb, .now = bpf_ktime_get_coarse_ns()};
+  __u64 now = hf_now();
 
-  if (stage.now >= control.lease_deadline_ns) return HF_NEXT;
-  if (hf_is_protected(skb, packet)) {
+  if (now >= control.lease_deadline_ns) return HF_NEXT;
+  int spared = hf_is_protected(skb, packet);
+  __u32 id = hf_lone(matched);
+  if (id < HF_MAX_RULES) {
+    const struct hf_rule* rule = &control.rules[id];
+
+    if (now >= rule->deadline_ns) return HF_NEXT;
+    if (rule->kind != HF_DNS) return hf_apply_lone(skb, packet, rule, id, spared);
+  }
+  struct hf_stage stage = {.skb = skb, .now = now};
+  if (spared) {
     stage.what = HF_SPARED;
-    for (__u32 kind = 0; kind < HF_KINDS; kind++) hf_run_stage(&stage, matched, kind);
+    /* Written out: Linux 6.1 takes no loop around a function that is passed on. */
+    hf_run_stage(&stage, matched, HF_NOOP);
+    hf_run_stage(&stage, matched, HF_BLACKHOLE);
+    hf_run_stage(&stage, matched, HF_LOSS);
+    hf_run_stage(&stage, matched, HF_DNS);
     return HF_NEXT;
   }
   hf_run_stage(&stage, matched, HF_NOOP);

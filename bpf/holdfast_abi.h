@@ -83,6 +83,13 @@ struct hf_control {
   struct hf_rule rules[HF_MAX_RULES];
 };
 
+/* Written by the programs alone, once a tick, hence on a cache line of its own. */
+struct hf_clock {
+  __u64 tick; /* jiffies */
+  __u64 now;  /* ns, CLOCK_MONOTONIC as the coarse clock has it */
+  __u64 pad[6];
+};
+
 struct hf_address {
   __u8 byte[16]; /* network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
 };

@@ -12,6 +12,8 @@
 /* In .bss: read without a helper call, mapped by the agent. */
 struct hf_control control;
 
+struct hf_clock tick_clock __attribute__((aligned(64)));
+
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);

@@ -10,6 +10,11 @@ static __always_inline int hf_none(const struct hf_bits* bits) {
   return !(bits->word[0] | bits->word[1] | bits->word[2] | bits->word[3]);
 }
 
+static __always_inline int hf_overlap(const struct hf_bits* a, const struct hf_bits* b) {
+  return ((a->word[0] & b->word[0]) | (a->word[1] & b->word[1]) | (a->word[2] & b->word[2]) |
+          (a->word[3] & b->word[3])) != 0;
+}
+
 static __always_inline void hf_and(struct hf_bits* bits, const struct hf_bits* other) {
 #pragma unroll
   for (int i = 0; i < HF_WORDS; i++) bits->word[i] &= other->word[i];

@@ -21,8 +21,9 @@ class DataPath {
  public:
   virtual ~DataPath() = default;
 
-  // Attaches both directions to these interfaces, ahead of what is there where the kernel allows
-  // it. All or none.
+  // Attaches the directions that the table has rules for to these interfaces, ahead of what is
+  // there where the kernel allows it. All or none. A tcx attachment takes some 10 ms (the kernel
+  // waits for all CPUs); its program sees packets before that.
   virtual Result<void> attach(const std::vector<Link>& links) = 0;
   // What can't be detached stays attached(), and can be tried again.
   virtual Result<void> detach() = 0;

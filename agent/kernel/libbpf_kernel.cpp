@@ -1,7 +1,10 @@
 #include "agent/kernel/libbpf_kernel.h"
 
 #include <fmt/format.h>
+#include <net/if_arp.h>
 
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "agent/kernel/attachment.h"
@@ -13,8 +16,9 @@ namespace {
 
 class LibbpfDataPath : public DataPath {
  public:
-  LibbpfDataPath(const NetNamespace& netns, bool use_tcx, std::unique_ptr<RuleMaps> maps)
-      : netns_(netns), use_tcx_(use_tcx), maps_(std::move(maps)) {}
+  LibbpfDataPath(const NetNamespace& netns, bool use_tcx, const TableImage& table,
+                 std::unique_ptr<RuleMaps> maps)
+      : netns_(netns), use_tcx_(use_tcx), directions_(table.directions), maps_(std::move(maps)) {}
 
   Result<void> attach(const std::vector<Link>& links) override {
     auto result = follow(links);
@@ -24,13 +28,20 @@ class LibbpfDataPath : public DataPath {
     return result;
   }
 
-  Result<void> follow(const std::vector<Link>& links) override {
+  Result<void> follow(const std::vector<Link>& given) override {
+    // Where peers are comes first: each attachment takes its time.
+    std::vector<Link> links = given;
+    std::stable_partition(links.begin(), links.end(),
+                          [](const Link& link) { return link.hardware_type != ARPHRD_LOOPBACK; });
     return netns_.run([&]() -> Result<void> {
       for (const Link& link : links) {
         if (covered_.contains(link.ifindex)) {
           continue;
         }
         for (const hf_direction direction : {HF_TO, HF_FROM}) {
+          if (!directions_[direction]) {
+            continue;
+          }
           const int program = maps_->program_fd(direction, link.has_ethernet());
           auto attachment = use_tcx_ ? attach_tcx(program, link.ifindex, direction)
                                      : attach_clsact(netns_, program, link.ifindex, direction);
@@ -73,6 +84,7 @@ class LibbpfDataPath : public DataPath {
  private:
   const NetNamespace& netns_;
   bool use_tcx_;
+  std::array<bool, HF_DIRECTIONS> directions_;
   std::unique_ptr<RuleMaps> maps_;
   std::vector<std::unique_ptr<Attachment>> attachments_;
   std::set<std::uint32_t> covered_;
@@ -105,7 +117,7 @@ class LibbpfKernel : public Kernel {
     if (!maps) {
       return std::unexpected(maps.error());
     }
-    return std::make_unique<LibbpfDataPath>(netns, mechanism_ == "tcx", std::move(*maps));
+    return std::make_unique<LibbpfDataPath>(netns, mechanism_ == "tcx", table, std::move(*maps));
   }
 
   Result<Snapshot> snapshot(const NetNamespace& netns) override {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what is missing from Debian 12's packages, and nothing else.
 #
-# Usage: scripts/lib/deps.sh GROUP…     GROUP: build, test, lab
+# Usage: scripts/lib/deps.sh GROUP…     GROUP: build, test, lab, bench
 #
 # Sourced by the other scripts for deps_ensure. Packages that bring a service (HAProxy, nginx, Prometheus) are
 # installed without it being started, now or at the next boot: the lab runs its own.
@@ -21,6 +21,7 @@ declare -rA DEPS_PACKAGES=(
     kmod shellcheck"
   [lab]="iproute2 util-linux procps haproxy nginx dnsmasq-base prometheus prometheus-blackbox-exporter hey dnsutils
     curl jq"
+  [bench]="iproute2 nftables iptables prometheus"
 )
 # Units that those packages enable when they are installed.
 declare -rA DEPS_UNITS=(

@@ -108,6 +108,39 @@ TEST_F(Rules, DeadlineAndLeaseEndAFaultInTheKernel) {
   EXPECT_EQ(egress(packet), kPass);
 }
 
+// A lone rule takes a shorter way through the program than several: both must come to the same.
+TEST_F(Rules, RulesMetTogetherAreAppliedInTheirOrder) {
+  RuleSpec loss = rule_of(HF_LOSS), narrow = rule_of(HF_BLACKHOLE);
+  loss.rule.loss_threshold = __u64{1} << 32;
+  narrow.match.addresses = {prefix("10.0.0.1", 32)};
+  load({loss, rule_of(HF_NOOP), narrow, loss});
+  EXPECT_EQ(egress(make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2)), kRedirect);
+  EXPECT_EQ(counters(1).matched_packets, 1U);
+  EXPECT_EQ(counters(2).dropped_packets, 1U);
+  EXPECT_EQ(counters(0).matched_packets, 0U) << "the blackhole comes first";
+  EXPECT_EQ(egress(make_packet("10.0.0.9", "10.0.0.2", IPPROTO_UDP, 1, 2)), kRedirect);
+  EXPECT_EQ(counters(0).dropped_packets, 1U);
+  EXPECT_EQ(counters(3).matched_packets, 0U) << "what is lost is not lost twice";
+  for (const std::size_t others : {1, 2, 3}) {
+    maps_->deactivate(others);
+  }
+  EXPECT_EQ(egress(make_packet("10.0.0.9", "10.0.0.2", IPPROTO_UDP, 1, 2)), kRedirect);
+  EXPECT_EQ(counters(0).dropped_packets, 2U);
+}
+
+TEST_F(Rules, ARuleInEveryWordOfTheBitmapIsFoundAlone) {
+  std::vector<RuleSpec> rules(HF_MAX_RULES, rule_of(HF_BLACKHOLE));
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    rules[i].match.addresses = {prefix("10.0.1." + std::to_string(i), 32)};
+  }
+  load(rules);
+  for (const std::size_t rule : {0, 63, 64, 127, 128, 191, 192, 255}) {
+    const std::string address = "10.0.1." + std::to_string(rule);
+    EXPECT_EQ(egress(make_packet("10.0.0.9", address, IPPROTO_UDP, 1, 2)), kRedirect) << rule;
+    EXPECT_EQ(counters(rule).dropped_packets, 1U) << rule;
+  }
+}
+
 TEST_F(Rules, ProtectedTrafficIsSparedAndCounted) {
   hf_protected ssh{};
   ssh.port = 22;
