@@ -148,6 +148,7 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
     control.rules[i] = spec.rule;
     image.directions[HF_TO] |= spec.match.direction != plan::Direction::from;
     image.directions[HF_FROM] |= spec.match.direction != plan::Direction::to;
+    image.config.kinds |= 1U << spec.rule.kind;
     set_bit(control.of_kind[spec.rule.kind], i);
     if (spec.match.addresses.empty()) {
       set_bit(control.any_address, i);
@@ -185,11 +186,12 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   }
   add_prefixes(prefixes, image);
   add_names(names, image);
-  control.use_addresses = !image.addresses.empty();
-  control.use_prefixes = !image.prefixes.empty();
-  control.use_remote_ports = !image.remote_ports.empty();
-  control.use_local_ports = !image.local_ports.empty();
-  control.use_interfaces = !image.interfaces.empty();
+  image.config.words = static_cast<__u32>(std::max<std::size_t>((rules.size() + 63) / 64, 1));
+  image.config.use_addresses = !image.addresses.empty();
+  image.config.use_prefixes = !image.prefixes.empty();
+  image.config.use_remote_ports = !image.remote_ports.empty();
+  image.config.use_local_ports = !image.local_ports.empty();
+  image.config.use_interfaces = !image.interfaces.empty();
   return image;
 }
 

@@ -31,6 +31,7 @@ struct RuleSpec {
 
 // What the maps must hold for a set of rules; rule i of the input is bit i.
 struct TableImage {
+  hf_config config{};                            // without the protected endpoints
   hf_control control{};                          // active, lease and protected endpoints left empty
   std::array<bool, HF_DIRECTIONS> directions{};  // those that some rule is about
   std::vector<std::pair<hf_address, hf_bits>> addresses;

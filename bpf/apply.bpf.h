@@ -29,17 +29,18 @@ struct hf_stage {
 };
 
 /* CLOCK_MONOTONIC at the last tick. The coarse clock moves with the tick, so what it said since
- * this one began is still what it would say: asked once a tick, not for every packet. Where two
- * CPUs meet here both write the same; one that sees half of it is a tick behind, as the coarse
- * clock itself may be. */
+ * this one began is still what it would say: asked once a tick, not for every packet. CPUs that
+ * write at once may leave a tick beside a time of another: `check` tells. */
 static __always_inline __u64 hf_now(void) {
   __u64 tick = bpf_jiffies64();
+  __u64 now = tick_clock.now;
 
-  if (tick_clock.tick != tick) {
-    tick_clock.now = bpf_ktime_get_coarse_ns();
-    tick_clock.tick = tick;
-  }
-  return tick_clock.now;
+  if (tick_clock.tick == tick && tick_clock.check == (tick ^ now)) return now;
+  now = bpf_ktime_get_coarse_ns();
+  tick_clock.now = now;
+  tick_clock.tick = tick;
+  tick_clock.check = tick ^ now;
+  return now;
 }
 
 /* Index of the lowest bit that is set; `word` is not 0. The ones below it, counted (SWAR) and
@@ -56,8 +57,7 @@ static __always_inline __u32 hf_lowest_bit(__u64 word) {
 
 /* Takes the lowest rule out of `bits`; HF_MAX_RULES where there is none. */
 static __always_inline __u32 hf_take(struct hf_bits* bits) {
-#pragma unroll
-  for (int i = 0; i < HF_WORDS; i++) {
+  HF_EACH_WORD(i) {
     __u64 word = bits->word[i];
 
     if (word) {
@@ -72,8 +72,7 @@ static __always_inline __u32 hf_take(struct hf_bits* bits) {
 static __always_inline __u32 hf_lone(const struct hf_bits* bits) {
   __u32 found = HF_MAX_RULES;
 
-#pragma unroll
-  for (int i = 0; i < HF_WORDS; i++) {
+  HF_EACH_WORD(i) {
     __u64 word = bits->word[i];
 
     if (!word) continue;
@@ -117,12 +116,14 @@ static long hf_apply_rule(__u32 index, void* context) {
   return stage->kind == HF_LOSS;
 }
 
+static __always_inline int hf_has_kind(__u32 kind) { return (config.kinds >> kind) & 1; }
+
 /* The matched rules of one kind. Returns whether any rule was looked at. */
 static __always_inline int hf_run_stage(struct hf_stage* stage, const struct hf_bits* matched,
                                         __u32 kind) {
   /* Most stages have nothing to do: found out before anything is written. */
-  if (!hf_overlap(matched, &control.of_kind[kind])) return 0;
-  stage->bits = *matched;
+  if (!hf_has_kind(kind) || !hf_overlap(matched, &control.of_kind[kind])) return 0;
+  hf_copy(&stage->bits, matched);
   stage->kind = kind;
   hf_and(&stage->bits, &control.of_kind[kind]);
   bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
@@ -135,9 +136,10 @@ static __always_inline int hf_drop(const struct hf_packet* packet) {
 
 static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_packet* packet,
                                         struct hf_stage* stage, const struct hf_bits* matched) {
-  struct hf_bits bits = *matched;
+  struct hf_bits bits;
 
-  if (!hf_overlap(matched, &control.of_kind[HF_DNS])) return HF_NEXT;
+  if (!hf_has_kind(HF_DNS) || !hf_overlap(matched, &control.of_kind[HF_DNS])) return HF_NEXT;
+  hf_copy(&bits, matched);
   hf_and(&bits, &control.of_kind[HF_DNS]);
   __u32 name_length = hf_match_name(skb, packet, &bits);
   if (!name_length) return HF_NEXT;

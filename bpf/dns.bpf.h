@@ -91,8 +91,7 @@ static __noinline __u32 hf_match_name(struct __sk_buff* skb, const struct hf_pac
   scratch->key.prefix_length = length * 8;
   const struct hf_name_value* found = bpf_map_lookup_elem(&names, &scratch->key);
   if (!found) return 0;
-#pragma unroll
-  for (int i = 0; i < HF_WORDS; i++) {
+  HF_EACH_WORD(i) {
     __u64 named = found->zone.word[i];
 
     if (found->length == length) named |= found->exact.word[i];

@@ -4,9 +4,10 @@
 #include "apply.bpf.h"
 
 static __always_inline int hf_process(struct __sk_buff* skb, __u8 direction, __u8 has_ethernet) {
-  struct hf_bits bits = control.active[direction];
+  struct hf_bits bits;
   struct hf_packet packet = {.direction = direction, .has_ethernet = has_ethernet};
 
+  hf_copy(&bits, &control.active[direction]);
   if (hf_none(&bits) || hf_parse(skb, &packet)) return HF_NEXT;
   hf_match(skb, &packet, &bits);
   if (hf_none(&bits)) return HF_NEXT;

@@ -72,22 +72,30 @@ struct hf_control {
   struct hf_bits any_interface;
   struct hf_bits protocol[HF_PROTOCOLS]; /* rules that admit this class */
   struct hf_bits of_kind[HF_KINDS];
-  __u32 use_prefixes; /* whether the dimension has any entry; a lookup that can't find anything is
-                         skipped */
-  __u32 use_addresses;
-  __u32 use_remote_ports;
-  __u32 use_local_ports;
-  __u32 use_interfaces;
-  __u32 protected_count;
   struct hf_protected protected_endpoints[HF_MAX_PROTECTED];
   struct hf_rule rules[HF_MAX_RULES];
 };
 
+/* What never changes while the programs are loaded. The verifier knows these values, so that code
+ * which a table has no use for is neither checked nor run. */
+struct hf_config {
+  __u32 words; /* of each bitmap, that rules are in: 1 to HF_WORDS */
+  __u32 kinds; /* bit n: there are rules of kind n */
+  __u32 protected_count;
+  __u8 use_prefixes; /* whether the dimension has any entry; else it admits what the any_ bits do */
+  __u8 use_addresses;
+  __u8 use_remote_ports;
+  __u8 use_local_ports;
+  __u8 use_interfaces;
+  __u8 pad[3];
+};
+
 /* Written by the programs alone, once a tick, hence on a cache line of its own. */
 struct hf_clock {
-  __u64 tick; /* jiffies */
-  __u64 now;  /* ns, CLOCK_MONOTONIC as the coarse clock has it */
-  __u64 pad[6];
+  __u64 tick;  /* jiffies */
+  __u64 now;   /* ns, CLOCK_MONOTONIC as the coarse clock has it */
+  __u64 check; /* tick ^ now: whether the two belong together */
+  __u64 pad[5];
 };
 
 struct hf_address {
@@ -130,6 +138,8 @@ struct hf_counters {
 #endif
 HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
 HF_ASSERT(sizeof(struct hf_rule) == 24, "hf_rule");
+HF_ASSERT(sizeof(struct hf_config) == 20, "hf_config");
+HF_ASSERT(sizeof(struct hf_clock) == 64, "hf_clock");
 HF_ASSERT(sizeof(struct hf_protected) == 24, "hf_protected");
 HF_ASSERT(sizeof(struct hf_address) == 16, "hf_address");
 HF_ASSERT(sizeof(struct hf_prefix_key) == 20, "hf_prefix_key");
@@ -137,7 +147,7 @@ HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
 HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
 HF_ASSERT(sizeof(struct hf_counters) == 48, "hf_counters");
 HF_ASSERT(sizeof(struct hf_control) ==
-              8 + 32 * (2 + 4 + 4 + 4) + 24 + 24 * HF_MAX_PROTECTED + 24 * HF_MAX_RULES,
+              8 + 32 * (2 + 4 + 4 + 4) + 24 * HF_MAX_PROTECTED + 24 * HF_MAX_RULES,
           "hf_control");
 
 #endif

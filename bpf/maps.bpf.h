@@ -9,6 +9,9 @@
 
 #include "holdfast_abi.h"
 
+/* In .rodata. Volatile: the compiler must not take the zeros for the values. */
+const volatile struct hf_config config;
+
 /* In .bss: read without a helper call, mapped by the agent. */
 struct hf_control control;
 

@@ -71,12 +71,6 @@ static __noinline int hf_walk_extension_headers(struct __sk_buff* skb, struct hf
   return 0;
 }
 
-static __always_inline void hf_set_ends(struct hf_packet* packet, const struct hf_address* source,
-                                        const struct hf_address* destination) {
-  packet->local = packet->direction == HF_TO ? *source : *destination;
-  packet->remote = packet->direction == HF_TO ? *destination : *source;
-}
-
 static __always_inline void hf_map_ipv4(struct hf_address* out, __be32 address) {
   __u32* words = (__u32*)out->byte;
 
@@ -117,7 +111,8 @@ static __always_inline void hf_read_ports(struct __sk_buff* skb, struct hf_packe
 static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* packet) {
   __be16 type = skb->protocol;
   __u32 offset = packet->has_ethernet ? ETH_HLEN : 0;
-  struct hf_address source, destination;
+  struct hf_address* source = packet->direction == HF_TO ? &packet->local : &packet->remote;
+  struct hf_address* destination = packet->direction == HF_TO ? &packet->remote : &packet->local;
 
   /* Tags that the device did not take off stand in the data. */
   if (packet->has_ethernet && (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD))) {
@@ -145,9 +140,8 @@ static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* pac
     struct iphdr* ip = data + offset;
 
     if ((void*)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return -1;
-    hf_map_ipv4(&source, ip->saddr);
-    hf_map_ipv4(&destination, ip->daddr);
-    hf_set_ends(packet, &source, &destination);
+    hf_map_ipv4(source, ip->saddr);
+    hf_map_ipv4(destination, ip->daddr);
     packet->protocol = ip->protocol;
     packet->transport_offset = offset + ip->ihl * 4;
     if (ip->frag_off & bpf_htons(0x1fff)) return 0; /* not the first fragment: no ports */
@@ -155,9 +149,8 @@ static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* pac
     struct ipv6hdr* ip = data + offset;
 
     if ((void*)(ip + 1) > end || ip->version != 6) return -1;
-    __builtin_memcpy(&source, &ip->saddr, sizeof(source));
-    __builtin_memcpy(&destination, &ip->daddr, sizeof(destination));
-    hf_set_ends(packet, &source, &destination);
+    __builtin_memcpy(source, &ip->saddr, sizeof(*source));
+    __builtin_memcpy(destination, &ip->daddr, sizeof(*destination));
     packet->is_ipv6 = 1;
     packet->protocol = ip->nexthdr;
     packet->transport_offset = offset + sizeof(struct ipv6hdr);

@@ -35,7 +35,7 @@ static __always_inline int hf_same_address(const struct hf_address* a, const __u
 static __always_inline int hf_is_protected(struct __sk_buff* skb, const struct hf_packet* packet) {
   if (hf_is_dhcp(packet) || hf_is_neighbour_discovery(skb, packet)) return 1;
   for (__u32 i = 0; i < HF_MAX_PROTECTED; i++) {
-    if (i >= control.protected_count) break;
+    if (i >= config.protected_count) break;
     const struct hf_protected* endpoint = &control.protected_endpoints[i];
 
     if (endpoint->protocol && endpoint->protocol != packet->protocol) continue;

@@ -102,6 +102,12 @@ void store(__u64& word, std::uint64_t value) {
 
 Result<std::unique_ptr<RuleMaps>> RuleMaps::load(const TableImage& table,
                                                  const std::vector<hf_protected>& endpoints) {
+  if (endpoints.size() > HF_MAX_PROTECTED) {
+    return fail(
+        ErrorKind::usage,
+        fmt::format("{} protected endpoints; at most {} fit", endpoints.size(), HF_MAX_PROTECTED),
+        "protect a whole port instead of many addresses");
+  }
   libbpf_set_print(keep_words);
   last_words.clear();
   holdfast_bpf* skeleton = holdfast_bpf__open();
@@ -112,6 +118,8 @@ Result<std::unique_ptr<RuleMaps>> RuleMaps::load(const TableImage& table,
   if (auto sized = size_maps(*skeleton, table); !sized) {
     return std::unexpected(sized.error());
   }
+  skeleton->rodata->config = table.config;
+  skeleton->rodata->config.protected_count = static_cast<__u32>(endpoints.size());
   if (const int error = holdfast_bpf__load(skeleton); error != 0) {
     auto failed = fail_errno("load the BPF programs", error);
     if (failed.error().kind == ErrorKind::io) {
@@ -132,15 +140,8 @@ RuleMaps::~RuleMaps() {
 }
 
 Result<void> RuleMaps::fill(const TableImage& table, const std::vector<hf_protected>& endpoints) {
-  if (endpoints.size() > HF_MAX_PROTECTED) {
-    return fail(
-        ErrorKind::usage,
-        fmt::format("{} protected endpoints; at most {} fit", endpoints.size(), HF_MAX_PROTECTED),
-        "protect a whole port instead of many addresses");
-  }
   hf_control control = table.control;
   std::copy(endpoints.begin(), endpoints.end(), control.protected_endpoints);
-  control.protected_count = static_cast<__u32>(endpoints.size());
   control.lease_deadline_ns = 0;
   std::fill_n(control.active, static_cast<int>(HF_DIRECTIONS), hf_bits{});
   skeleton_->bss->control = control;
