@@ -192,6 +192,9 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   image.config.use_remote_ports = !image.remote_ports.empty();
   image.config.use_local_ports = !image.local_ports.empty();
   image.config.use_interfaces = !image.interfaces.empty();
+  image.config.use_protocols = std::any_of(rules.begin(), rules.end(), [](const RuleSpec& spec) {
+    return spec.match.protocol != plan::Protocol::any;
+  });
   return image;
 }
 

@@ -86,10 +86,13 @@ static __always_inline __u32 hf_lone(const struct hf_bits* bits) {
  * looked into first. */
 static __always_inline int hf_rule_drops(struct __sk_buff* skb, const struct hf_rule* rule,
                                          __u32 kind, __u32 id) {
-  int drops =
-      kind == HF_BLACKHOLE || (kind == HF_LOSS && bpf_get_prandom_u32() < rule->loss_threshold);
+  struct hf_counters* counter = bpf_map_lookup_elem(&counters, &id);
 
-  hf_count(skb, id, drops ? HF_MATCHED | HF_DROPPED : HF_MATCHED);
+  if (!counter) return 0;
+  int drops =
+      kind == HF_BLACKHOLE || (kind == HF_LOSS && hf_random(counter) < rule->loss_threshold);
+
+  hf_add(counter, skb, drops ? HF_MATCHED | HF_DROPPED : HF_MATCHED);
   return drops;
 }
 

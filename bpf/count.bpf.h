@@ -7,10 +7,8 @@
 
 enum hf_count { HF_MATCHED = 1, HF_DROPPED = 2, HF_ANSWERED = 4, HF_SPARED = 8 };
 
-static __always_inline void hf_count(struct __sk_buff* skb, __u32 rule, __u32 what) {
-  struct hf_counters* counter = bpf_map_lookup_elem(&counters, &rule);
-
-  if (!counter) return;
+static __always_inline void hf_add(struct hf_counters* counter, const struct __sk_buff* skb,
+                                   __u32 what) {
   if (what & HF_MATCHED) {
     counter->matched_packets++;
     counter->matched_bytes += skb->len;
@@ -21,6 +19,25 @@ static __always_inline void hf_count(struct __sk_buff* skb, __u32 rule, __u32 wh
   }
   if (what & HF_ANSWERED) counter->answered_packets++;
   if (what & HF_SPARED) counter->spared_packets++;
+}
+
+static __always_inline void hf_count(const struct __sk_buff* skb, __u32 rule, __u32 what) {
+  struct hf_counters* counter = bpf_map_lookup_elem(&counters, &rule);
+
+  if (counter) hf_add(counter, skb, what);
+}
+
+/* 32 random bits. SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+ * OOPSLA 2014) on this CPU's own state, begun by the kernel's generator: a call of that for every
+ * packet costs more than everything else that a loss does. */
+static __always_inline __u32 hf_random(struct hf_counters* counter) {
+  if (!counter->random)
+    counter->random = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
+  __u64 z = counter->random += 0x9e3779b97f4a7c15ULL;
+
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return (__u32)(z >> 32);
 }
 
 #endif

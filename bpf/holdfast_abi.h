@@ -87,7 +87,8 @@ struct hf_config {
   __u8 use_remote_ports;
   __u8 use_local_ports;
   __u8 use_interfaces;
-  __u8 pad[3];
+  __u8 use_protocols;
+  __u8 pad[2];
 };
 
 /* Written by the programs alone, once a tick, hence on a cache line of its own. */
@@ -129,6 +130,8 @@ struct hf_counters {
   __u64 dropped_packets, dropped_bytes;
   __u64 answered_packets;
   __u64 spared_packets; /* matched, but to or from a protected endpoint: let through */
+  __u64 random;         /* where this CPU's random numbers for the rule are; 0: not begun */
+  __u64 pad;            /* a cache line each */
 };
 
 #ifdef __cplusplus
@@ -145,7 +148,7 @@ HF_ASSERT(sizeof(struct hf_address) == 16, "hf_address");
 HF_ASSERT(sizeof(struct hf_prefix_key) == 20, "hf_prefix_key");
 HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
 HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
-HF_ASSERT(sizeof(struct hf_counters) == 48, "hf_counters");
+HF_ASSERT(sizeof(struct hf_counters) == 64, "hf_counters");
 HF_ASSERT(sizeof(struct hf_control) ==
               8 + 32 * (2 + 4 + 4 + 4) + 24 * HF_MAX_PROTECTED + 24 * HF_MAX_RULES,
           "hf_control");

@@ -78,9 +78,11 @@ static __always_inline void hf_match_address(const struct hf_packet* packet, str
 /* Narrows `bits` (the active rules of this direction) to those that the packet matches. */
 static __always_inline void hf_match(struct __sk_buff* skb, const struct hf_packet* packet,
                                      struct hf_bits* bits) {
-  hf_match_address(packet, bits);
-  if (hf_none(bits)) return;
-  hf_and(bits, &control.protocol[hf_protocol_class(packet->protocol)]);
+  if (config.use_addresses || config.use_prefixes) {
+    hf_match_address(packet, bits);
+    if (hf_none(bits)) return;
+  }
+  if (config.use_protocols) hf_and(bits, &control.protocol[hf_protocol_class(packet->protocol)]);
   if (config.use_remote_ports) {
     __u32 port = packet->remote_port;
 
