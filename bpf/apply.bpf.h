@@ -121,16 +121,20 @@ static long hf_apply_rule(__u32 index, void* context) {
 
 static __always_inline int hf_has_kind(__u32 kind) { return (config.kinds >> kind) & 1; }
 
-/* The matched rules of one kind. Returns whether any rule was looked at. */
-static __always_inline int hf_run_stage(struct hf_stage* stage, const struct hf_bits* matched,
-                                        __u32 kind) {
-  /* Most stages have nothing to do: found out before anything is written. */
+/* Fills in the matched rules of one kind. Returns whether there are any: most stages have nothing
+ * to do, and that is found out before anything is written. */
+static __always_inline int hf_begin_stage(struct hf_stage* stage, const struct hf_bits* matched,
+                                          __u32 kind) {
   if (!hf_has_kind(kind) || !hf_overlap(matched, &control.of_kind[kind])) return 0;
   hf_copy(&stage->bits, matched);
-  stage->kind = kind;
   hf_and(&stage->bits, &control.of_kind[kind]);
-  bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
+  stage->kind = kind;
   return 1;
+}
+
+static __always_inline void hf_run_stage(struct hf_stage* stage, const struct hf_bits* matched,
+                                         __u32 kind) {
+  if (hf_begin_stage(stage, matched, kind)) bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
 }
 
 static __always_inline int hf_drop(const struct hf_packet* packet) {
@@ -139,15 +143,11 @@ static __always_inline int hf_drop(const struct hf_packet* packet) {
 
 static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_packet* packet,
                                         struct hf_stage* stage, const struct hf_bits* matched) {
-  struct hf_bits bits;
-
-  if (!hf_has_kind(HF_DNS) || !hf_overlap(matched, &control.of_kind[HF_DNS])) return HF_NEXT;
-  hf_copy(&bits, matched);
-  hf_and(&bits, &control.of_kind[HF_DNS]);
-  __u32 name_length = hf_match_name(skb, packet, &bits);
+  if (!hf_begin_stage(stage, matched, HF_DNS)) return HF_NEXT;
+  __u32 name_length = hf_match_name(skb, packet, &stage->bits);
   if (!name_length) return HF_NEXT;
   stage->dns_response = -1;
-  hf_run_stage(stage, &bits, HF_DNS);
+  bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
   if (stage->dns_response < 0) return HF_NEXT;
   if (stage->dns_response == HF_DNS_TIMEOUT ||
       hf_make_answer(skb, packet, name_length, stage->dns_response))

@@ -141,6 +141,31 @@ TEST_F(Rules, ARuleInEveryWordOfTheBitmapIsFoundAlone) {
   }
 }
 
+// The verifier checks only what a table has a use for: here that is everything.
+TEST_F(Rules, TheFullestTableLoads) {
+  std::vector<RuleSpec> rules;
+  for (std::size_t i = 0; i < HF_MAX_RULES; ++i) {
+    RuleSpec rule = rule_of(static_cast<hf_kind>(i % HF_KINDS));
+    rule.match.addresses = {prefix("10.0.1." + std::to_string(i), 32), prefix("10.1.0.0", 16)};
+    rule.match.ports = {{53, 53}};
+    rule.match.local_ports = {{1000, 2000}};
+    rule.match.protocol = plan::Protocol::udp;
+    rule.match.direction = plan::Direction::both;
+    rule.interfaces = {1};
+    if (rule.rule.kind == HF_DNS) {
+      rule.names = {{.name = "example.com", .and_everything_below = true}};
+      rule.rule.dns_response = HF_DNS_NXDOMAIN;
+    }
+    rules.push_back(rule);
+  }
+  std::vector<hf_protected> endpoints(HF_MAX_PROTECTED);
+  for (hf_protected& endpoint : endpoints) {
+    endpoint.port = 9090;
+    endpoint.address[15] = 1;
+  }
+  load(rules, endpoints);
+}
+
 TEST_F(Rules, ProtectedTrafficIsSparedAndCounted) {
   hf_protected ssh{};
   ssh.port = 22;
