@@ -51,11 +51,18 @@ Result<UniqueFd> open_locked(const fs::path& path, int flags) {
   return fd;
 }
 
-// One write: what a killed process leaves is whole lines, and at most a piece of the last one.
+// One write: what a killed process leaves is whole lines, and at most a piece of the last one. A
+// piece that a full file system took is taken back, or the next line would be glued to it.
 Result<void> append(int fd, const std::string& line) {
+  struct stat before{};
+  if (::fstat(fd, &before) != 0) {
+    return fail_errno("look at the journal", errno);
+  }
   const ssize_t written = ::write(fd, line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size())) {
-    return fail_errno("write the journal", written < 0 ? errno : ENOSPC);
+    const int error = written < 0 ? errno : ENOSPC;
+    (void)::ftruncate(fd, before.st_size);  // if even that fails, the line is lost as before
+    return fail_errno("write the journal", error);
   }
   return {};
 }
@@ -111,8 +118,9 @@ Result<void> recover_one(const fs::path& path, std::vector<std::string>& done) {
       done.push_back(*undone);
     }
   }
-  fs::remove(path);
-  return {};
+  std::error_code error;
+  fs::remove(path, error);
+  return error ? fail_errno("remove " + path.string(), error.value()) : Result<void>{};
 }
 
 }  // namespace
@@ -198,10 +206,12 @@ Result<std::vector<std::string>> recover(const fs::path& directory) {
   if (!turn) {
     return std::unexpected(turn.error());
   }
+  // Goes on after a failure: one run that can't be undone does not keep the others from it.
+  Result<void> first;
   for (const auto& file : fs::directory_iterator(directory, error)) {
     if (file.path().extension() == kJournalExtension) {
-      if (auto recovered = recover_one(file.path(), done); !recovered) {
-        return std::unexpected(recovered.error());
+      if (auto recovered = recover_one(file.path(), done); !recovered && first) {
+        first = std::move(recovered);
       }
     } else if (file.path().extension() == ".lock") {
       // A lock that nobody holds is litter.
@@ -209,6 +219,9 @@ Result<std::vector<std::string>> recover(const fs::path& directory) {
         fs::remove(file.path(), error);
       }
     }
+  }
+  if (!first) {
+    return std::unexpected(first.error());
   }
   return done;
 }

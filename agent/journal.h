@@ -43,6 +43,8 @@ class Journal {
   Result<void> record(const JournalEntry& entry);
   // Everything was undone: the file goes with the object.
   void settle() { settled_ = true; }
+  // Something is about to be done again: from now on it stays, until it is settled anew.
+  void unsettle() { settled_ = false; }
   const std::filesystem::path& path() const { return path_; }
 
  private:

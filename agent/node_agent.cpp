@@ -9,6 +9,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "agent/fault/fault.h"
 #include "agent/kernel/snapshot.h"
@@ -31,6 +32,8 @@ struct Site {
   std::unique_ptr<kernel::DataPath> path;
   std::optional<kernel::Snapshot> before;
   int live_actions = 0;
+  std::set<std::uint32_t> journalled;  // interfaces that the journal has
+  bool told_uncovered = false;         // one warning is enough
 };
 
 struct Placed {
@@ -110,7 +113,7 @@ class NodeAgent : public Agent {
                                const std::vector<ProtectedEndpoint>& endpoints);
   Site& site_of(ResolvedTarget& target);
   Result<void> attach(Site& site);
-  Result<void> journal_filters(Site& site);
+  Result<void> journal_filters(Site& site, const std::vector<kernel::Link>& links);
   Result<void> disarm_locked(std::size_t index);
   static Result<void> detach_if_idle(Site& site);
   void follow_new_links(Site& site);
@@ -138,7 +141,9 @@ Site& NodeAgent::site_of(ResolvedTarget& target) {
                     .rules = {},
                     .path = {},
                     .before = {},
-                    .live_actions = 0});
+                    .live_actions = 0,
+                    .journalled = {},
+                    .told_uncovered = false});
   return sites_.back();
 }
 
@@ -263,11 +268,14 @@ Result<void> NodeAgent::snapshot_host() {
   return {};
 }
 
-Result<void> NodeAgent::journal_filters(Site& site) {
+Result<void> NodeAgent::journal_filters(Site& site, const std::vector<kernel::Link>& links) {
   if (kernel_->mechanism() != "clsact") {
     return {};
   }
-  for (const kernel::Link& link : site.links) {
+  for (const kernel::Link& link : links) {
+    if (site.journalled.contains(link.ifindex)) {
+      continue;
+    }
     const std::string key = fmt::format("qdisc|{} clsact ", link.name);
     const bool there =
         site.before && std::any_of(site.before->entries.begin(), site.before->entries.end(),
@@ -279,6 +287,7 @@ Result<void> NodeAgent::journal_filters(Site& site) {
     if (!recorded) {
       return recorded;
     }
+    site.journalled.insert(link.ifindex);
   }
   return {};
 }
@@ -287,7 +296,7 @@ Result<void> NodeAgent::attach(Site& site) {
   if (site.path->attached()) {
     return {};
   }
-  if (auto journaled = journal_filters(site); !journaled) {
+  if (auto journaled = journal_filters(site, site.links); !journaled) {
     return journaled;
   }
   return site.path->attach(site.links);
@@ -300,6 +309,12 @@ Result<void> NodeAgent::arm(std::size_t index) {
   }
   Placed& placed = placed_.at(index);
   Site& site = sites_[placed.site];
+  // What a detach that failed left is only a part of what is needed.
+  if (auto clean = detach_if_idle(site); !clean) {
+    return std::unexpected(
+        clean.error().with_context(fmt::format("action \"{}\"", placed.action.name)));
+  }
+  journal_->unsettle();
   // Live before it is attached: each attachment takes some 10 ms, and the fault begins with the
   // first of them instead of after the last.
   const std::uint64_t now = monotonic_ns();
@@ -308,6 +323,9 @@ Result<void> NodeAgent::arm(std::size_t index) {
                       now + static_cast<std::uint64_t>(placed.action.duration.count()));
   if (auto attached = attach(site); !attached) {
     site.path->deactivate(placed.rule);
+    if (site.live_actions == 0) {
+      site.path->set_lease(0);
+    }
     return std::unexpected(
         attached.error().with_context(fmt::format("action \"{}\"", placed.action.name)));
   }
@@ -376,13 +394,18 @@ void NodeAgent::follow_new_links(Site& site) {
     return;  // asked again with the next heartbeat
   }
   std::vector<std::string> notes;
-  const std::size_t known = site.links.size();
-  add_links(site.links, covering_links(*all, notes));
-  if (site.links.size() == known) {
+  std::vector<kernel::Link> links = site.links;
+  add_links(links, covering_links(*all, notes));
+  if (links.size() == site.links.size()) {
     return;
   }
-  (void)journal_filters(site);
-  if (auto followed = site.path->follow(site.links); !followed) {
+  auto followed = journal_filters(site, links);
+  if (followed) {
+    followed = site.path->follow(links);
+  }
+  if (followed) {
+    site.links = std::move(links);
+  } else if (!std::exchange(site.told_uncovered, true)) {  // and tried again with the next look
     spdlog::warn("an interface that appeared is not covered: {}", followed.error().message);
   }
 }

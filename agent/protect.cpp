@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/prefix.h"
 #include "agent/resolve_host.h"
 #include "agent/ssh_sessions.h"
 
@@ -22,28 +23,19 @@ bool is_loopback(const hf_protected& endpoint) {
          (std::all_of(a, a + 15, [](__u8 byte) { return byte == 0; }) && a[15] == 1);
 }
 
-bool prefix_contains(const plan::Prefix& prefix, const __u8* address) {
-  for (int bit = 0; bit < prefix.length; ++bit) {
-    const int shift = 7 - bit % 8;
-    if (((prefix.address[bit / 8] ^ address[bit / 8]) >> shift & 1) != 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
 bool admits_address(const plan::Match& match, const __u8* address) {
   return match.addresses.empty() ||
          std::any_of(match.addresses.begin(), match.addresses.end(),
-                     [&](const plan::Prefix& prefix) { return prefix_contains(prefix, address); });
+                     [&](const plan::Prefix& prefix) { return contains(prefix, address); });
 }
 
-// Whether a match of addresses means everybody, of IPv4 at least.
+// Whether a match of addresses means everybody, of one family at least.
 bool admits_everybody(const plan::Match& match) {
-  constexpr int kWholeIpv4 = 96;
   return match.addresses.empty() ||
          std::any_of(match.addresses.begin(), match.addresses.end(),
-                     [](const plan::Prefix& prefix) { return prefix.length <= kWholeIpv4; });
+                     [](const plan::Prefix& prefix) {
+                       return prefix.length == (is_ipv4(prefix) ? kIpv4PrefixLength : 0);
+                     });
 }
 
 bool admits_ports(const std::vector<plan::PortRange>& ranges, plan::PortRange wanted) {
@@ -59,18 +51,24 @@ bool admits_protocol(plan::Protocol protocol, __u8 number) {
          (protocol == plan::Protocol::udp && number == IPPROTO_UDP);
 }
 
+plan::PortRange ports_of(const hf_protected& endpoint) {
+  constexpr std::uint16_t kLastPort = 65535;
+  return endpoint.port == 0 ? plan::PortRange{0, kLastPort}
+                            : plan::PortRange{endpoint.port, endpoint.port};
+}
+
 // Whether the rule covers the endpoint where that is the other side of the connection.
 bool covers_as_peer(const RuleSpec& rule, const hf_protected& endpoint) {
   return endpoint.local_only == 0 &&
          (endpoint.any_address != 0 || admits_address(rule.match, endpoint.address)) &&
-         admits_ports(rule.match.ports, {endpoint.port, endpoint.port}) &&
+         admits_ports(rule.match.ports, ports_of(endpoint)) &&
          admits_ports(rule.match.local_ports, kEphemeralPorts);
 }
 
 // The same where the endpoint is on this node: the other side could be anybody.
 bool covers_as_own(const RuleSpec& rule, const hf_protected& endpoint) {
   return (endpoint.local_only != 0 || is_loopback(endpoint)) &&
-         admits_ports(rule.match.local_ports, {endpoint.port, endpoint.port}) &&
+         admits_ports(rule.match.local_ports, ports_of(endpoint)) &&
          admits_ports(rule.match.ports, kEphemeralPorts);
 }
 

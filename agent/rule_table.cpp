@@ -7,6 +7,8 @@
 #include <cctype>
 #include <cstring>
 
+#include "agent/prefix.h"
+
 namespace holdfast::agent {
 namespace {
 
@@ -41,12 +43,23 @@ void add_prefixes(const std::vector<PrefixEntry>& entries, TableImage& image) {
     const int length = entry.prefix.length;
     merge(by_length[length][masked(entry.prefix.address, length)], entry.bits);
   }
+  // An IPv6 prefix around the place where IPv4 is mapped to must not be found for IPv4: an entry
+  // there, of no rule if need be, is the longer match.
+  const bool around_ipv4 = std::ranges::any_of(by_length, [](const auto& entry) {
+    return entry.first < kIpv4PrefixLength &&
+           entry.second.contains(masked(kIpv4Prefix, entry.first));
+  });
+  if (around_ipv4) {
+    by_length[kIpv4PrefixLength].try_emplace(kIpv4Prefix);
+  }
   for (const auto& [length, same_length] : by_length) {
     for (const auto& [address, own_bits] : same_length) {
+      const bool ipv4 = length >= kIpv4PrefixLength && is_ipv4(address.data());
       hf_prefix_key key{.prefix_length = static_cast<__u32>(length), .address = {}};
       std::copy(address.begin(), address.end(), key.address.byte);
       hf_bits bits = own_bits;
-      for (auto outer = by_length.begin(); outer->first < length; ++outer) {
+      for (auto outer = by_length.lower_bound(ipv4 ? kIpv4PrefixLength : 0); outer->first < length;
+           ++outer) {
         const auto around = outer->second.find(masked(address, outer->first));
         if (around != outer->second.end()) {
           merge(bits, around->second);

@@ -1,10 +1,14 @@
 #include "controller/probe_watch.h"
 
+#include <fmt/format.h>
+
 namespace holdfast {
 
 void ProbeWatch::add(const verify::Evaluation& evaluation, double at) {
   ++evaluations_;
+  latest_ = evaluation.detail;
   if (evaluation.status == verify::Status::ok) {
+    was_ok_ = true;
     if (good_in_a_row_++ == 0) {
       good_since_ = at;
     }
@@ -35,6 +39,19 @@ verify::Status ProbeWatch::status() const {
     return verify::Status::miss;
   }
   return blind_ || evaluations_ == 0 ? verify::Status::no_data : verify::Status::ok;
+}
+
+ProbeWatch::Outcome ProbeWatch::outcome() const {
+  if (evaluations_ == 0) {
+    return {verify::Status::no_data, "was not evaluated in this phase"};
+  }
+  if (!decided()) {
+    return {verify::Status::no_data,
+            fmt::format("{} evaluation{}, none of them ok, too few for a failure threshold of {}; "
+                        "the last: {}",
+                        evaluations_, evaluations_ == 1 ? "" : "s", threshold_, latest_)};
+  }
+  return {status(), detail_};
 }
 
 std::optional<double> ProbeWatch::steady_since() const {

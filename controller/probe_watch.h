@@ -19,8 +19,18 @@ class ProbeWatch {
   void add(const verify::Evaluation& evaluation, double at);
   void reset();  // a new phase
 
-  // no_data while nothing was evaluated at all.
+  // So far: no_data while nothing was evaluated at all; misses below the threshold are none.
   verify::Status status() const;
+  // Whether more evaluations could still tell whether it holds: one was ok, or the threshold was
+  // reached.
+  bool decided() const { return missed_ || blind_ || was_ok_; }
+  // Of a phase that is over. Where no evaluation at all was ok it says nothing, however few they
+  // were for the threshold: that is never a pass.
+  struct Outcome {
+    verify::Status status = verify::Status::no_data;
+    std::string detail;
+  };
+  Outcome outcome() const;
   // What the outcome rests on: the evaluation that decided it.
   const std::string& detail() const { return detail_; }
   // When the present row of ok evaluations began, if it is at least as long as the threshold.
@@ -32,8 +42,8 @@ class ProbeWatch {
   int evaluations_ = 0;
   int misses_in_a_row_ = 0, bad_in_a_row_ = 0, good_in_a_row_ = 0;
   double good_since_ = 0;
-  bool missed_ = false, blind_ = false;
-  std::string detail_;
+  bool missed_ = false, blind_ = false, was_ok_ = false;
+  std::string detail_, latest_;
 };
 
 }  // namespace holdfast

@@ -24,7 +24,9 @@ using report::Phase;
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-constexpr auto kHeartbeat = std::chrono::milliseconds(200);  // a tenth of the lease
+// At most; a tenth of the lease where that is less.
+constexpr auto kHeartbeat = std::chrono::milliseconds(200);
+constexpr auto kStatusInterval = std::chrono::milliseconds(200);
 
 std::string utc_now() {
   return fmt::format(
@@ -82,6 +84,13 @@ class Run {
   void finish_action(std::size_t index);
   void read_counters(std::size_t index);
   void show_status();
+  void show_status_now();
+  void watch_lease();
+  bool any_live() const;
+  // When a waiting action starts; the end of time while that depends on one that goes on.
+  Clock::time_point due(std::size_t index) const;
+  bool start_action(std::size_t index);
+  Phase phase_at(double at) const;
   Result<void> remove_faults();
 
   const plan::Experiment& experiment_;
@@ -92,10 +101,12 @@ class Run {
   Phase phase_ = Phase::pending;
   Clock::time_point phase_began_ = began_, phase_ends_ = began_;
   std::vector<const plan::Probe*> probes_;
-  std::vector<ProbeWatch> watches_;
+  std::vector<ProbeWatch> watches_;      // of this phase
+  std::vector<ProbeWatch> since_start_;  // of the whole run, for stop conditions
   std::vector<ActionRun> actions_;
   std::unique_ptr<Prober> prober_;
   Clock::time_point removed_{};
+  Clock::time_point lease_renewed_ = began_, status_shown_{};
 };
 
 void Run::describe() {
@@ -118,6 +129,7 @@ void Run::describe() {
 void Run::add_probe(const plan::Probe& probe, bool stop_condition) {
   probes_.push_back(&probe);
   watches_.emplace_back(probe.failure_threshold);
+  since_start_.emplace_back(probe.failure_threshold);
   report::ProbeReport one;
   one.name = probe.name;
   one.query = probe.query;
@@ -137,42 +149,67 @@ void Run::say(const std::string& text) {
 }
 
 void Run::enter(Phase phase, Duration at_most) {
-  if (!report_.phases.empty()) {
-    report_.phases.back().end = now();
-  }
   phase_ = phase;
   phase_began_ = Clock::now();
   phase_ends_ = phase_began_ + at_most;
-  report_.phases.push_back({phase, now(), now()});
+  const double begins = Seconds(phase_began_ - began_).count();
+  if (!report_.phases.empty()) {
+    report_.phases.back().end = begins;
+  }
+  report_.phases.push_back({phase, begins, begins});
   for (ProbeWatch& watch : watches_) {
     watch.reset();
   }
   say(fmt::format("{}", report::to_string(phase)));
-  show_status();
+  show_status_now();
+}
+
+Phase Run::phase_at(double at) const {
+  const auto after = std::ranges::find_if(
+      report_.phases, [at](const report::PhaseSpan& span) { return span.start > at; });
+  return after == report_.phases.begin() ? phase_ : std::prev(after)->phase;
 }
 
 void Run::take_samples() {
   for (ProbeSample& sample : prober_->take()) {
     const double at = Seconds(sample.asked - began_).count();
-    report_.probes[sample.probe].points.push_back(
-        {at, phase_, sample.evaluation.status, sample.evaluation.value, sample.evaluation.detail});
-    if (sample.asked < phase_began_) {
-      continue;  // asked before the phase: says nothing about it
+    report::ProbeReport& probe = report_.probes[sample.probe];
+    probe.points.push_back({at, phase_at(at), sample.evaluation.status, sample.evaluation.value,
+                            sample.evaluation.detail});
+    if (sample.asked >= phase_began_) {  // else it says nothing about this phase
+      watches_[sample.probe].add(sample.evaluation, at);
     }
-    ProbeWatch& watch = watches_[sample.probe];
+    ProbeWatch& watch = since_start_[sample.probe];
     watch.add(sample.evaluation, at);
-    if (report_.probes[sample.probe].stop_condition && watch.status() != verify::Status::ok &&
-        !ended()) {
-      const std::string why =
-          fmt::format("stop condition \"{}\": {}", probes_[sample.probe]->name, watch.detail());
+    if (probe.stop_condition && watch.status() != verify::Status::ok && !ended()) {
+      const std::string why = fmt::format("stop condition \"{}\": {}", probe.name, watch.detail());
       (watch.status() == verify::Status::miss ? end_.aborted : end_.inconclusive) = why;
     }
   }
 }
 
+bool Run::any_live() const {
+  return std::ranges::any_of(
+      actions_, [](const ActionRun& run) { return run.state == ActionRun::State::live; });
+}
+
+// This process was held up for longer than the lease: the kernel has ended the faults, and renewing
+// it now would bring them back after a gap that no probe knows of.
+void Run::watch_lease() {
+  const auto silent = Clock::now() - lease_renewed_;
+  if (any_live() && silent > context_.agent.lease_period() && !ended()) {
+    (void)context_.agent.disarm_all();
+    end_.aborted = fmt::format(
+        "the lease was lost: this process was held up for {:.1f} s, and the kernel ended the "
+        "faults",
+        Seconds(silent).count());
+  }
+}
+
 void Run::turn(Clock::time_point until) {
+  const auto heartbeat = std::min<Clock::duration>(kHeartbeat, context_.agent.lease_period() / 10);
   const auto wait =
-      std::clamp<Clock::duration>(until - Clock::now(), Clock::duration::zero(), kHeartbeat);
+      std::clamp<Clock::duration>(until - Clock::now(), Clock::duration::zero(), heartbeat);
   std::array<pollfd, 2> fds = {
       {{.fd = prober_ ? prober_->fd() : -1, .events = POLLIN, .revents = 0},
        {.fd = context_.cancel_fd, .events = POLLIN, .revents = 0}}};
@@ -183,7 +220,11 @@ void Run::turn(Clock::time_point until) {
     (void)context_.agent.disarm_all();
     end_.aborted = "ended by a signal";
   }
-  context_.agent.renew_lease();
+  watch_lease();
+  if (!ended()) {
+    context_.agent.renew_lease();
+    lease_renewed_ = Clock::now();
+  }
   if (prober_) {
     take_samples();
   }
@@ -193,9 +234,8 @@ void Run::turn(Clock::time_point until) {
 void Run::finish_phase(Phase phase, plan::When when) {
   for (std::size_t i = 0; i < probes_.size(); ++i) {
     if (probes_[i]->when.contains(when)) {
-      const std::string detail =
-          watches_[i].evaluated() ? watches_[i].detail() : "was not evaluated in this phase";
-      report_.probes[i].outcomes.push_back({phase, watches_[i].status(), detail});
+      const ProbeWatch::Outcome outcome = watches_[i].outcome();
+      report_.probes[i].outcomes.push_back({phase, outcome.status, outcome.detail});
     }
   }
 }
@@ -248,11 +288,18 @@ void Run::baseline() {
     return;
   }
   prober_ = std::move(*prober);
-  const auto unseen = [&] {
-    return std::any_of(watches_.begin(), watches_.end(),
-                       [](const ProbeWatch& watch) { return !watch.evaluated(); });
+  // What must hold before is decided before, however short the baseline; of the rest it is enough
+  // to know that it can be asked.
+  const auto undecided = [&] {
+    for (std::size_t i = 0; i < probes_.size(); ++i) {
+      const ProbeWatch& watch = watches_[i];
+      if (probes_[i]->when.contains(plan::When::before) ? !watch.decided() : !watch.evaluated()) {
+        return true;
+      }
+    }
+    return false;
   };
-  while (!ended() && (Clock::now() < phase_ends_ || unseen())) {
+  while (!ended() && (Clock::now() < phase_ends_ || undecided())) {
     turn(std::max(phase_ends_, Clock::now() + std::chrono::milliseconds(20)));
     for (std::size_t i = 0; i < probes_.size() && !ended(); ++i) {
       if (probes_[i]->when.contains(plan::When::before) && watches_[i].evaluated() &&
@@ -266,38 +313,48 @@ void Run::baseline() {
   finish_phase(Phase::baseline, plan::When::before);
 }
 
+Clock::time_point Run::due(std::size_t index) const {
+  const plan::Action& action = experiment_.method[index];
+  if (action.start_after_action.empty()) {
+    return phase_began_ + action.start_after;
+  }
+  const auto before =
+      std::ranges::find(experiment_.method, action.start_after_action, &plan::Action::name);
+  const ActionRun& run = actions_[static_cast<std::size_t>(before - experiment_.method.begin())];
+  return run.state == ActionRun::State::done ? run.end : Clock::time_point::max();
+}
+
+bool Run::start_action(std::size_t index) {
+  const plan::Action& action = experiment_.method[index];
+  if (auto armed = context_.agent.arm(index); !armed) {
+    end_.aborted = armed.error().message;
+    return false;
+  }
+  lease_renewed_ = Clock::now();  // arming gives one
+  actions_[index] = {ActionRun::State::live, lease_renewed_, lease_renewed_ + action.duration};
+  report_.actions[index].start = now();
+  say(fmt::format("action \"{}\" injected: {}", action.name, report_.actions[index].fault));
+  show_status_now();
+  return true;
+}
+
+// Returns whether any action is live or still to come. Those that are over are removed first, so
+// that one that waits for another starts at once.
 bool Run::start_due_actions() {
   const auto at = Clock::now();
-  bool pending = false;
-  for (std::size_t i = 0; i < actions_.size() && !ended(); ++i) {
-    ActionRun& run = actions_[i];
-    const plan::Action& action = experiment_.method[i];
-    if (run.state == ActionRun::State::live && at >= run.end) {
+  for (std::size_t i = 0; i < actions_.size(); ++i) {
+    if (actions_[i].state == ActionRun::State::live && at >= actions_[i].end) {
       finish_action(i);
     }
-    if (run.state == ActionRun::State::waiting) {
-      Clock::time_point due = phase_began_ + action.start_after;
-      if (!action.start_after_action.empty()) {
-        const auto other = std::find_if(
-            experiment_.method.begin(), experiment_.method.end(),
-            [&](const plan::Action& one) { return one.name == action.start_after_action; });
-        const ActionRun& before =
-            actions_[static_cast<std::size_t>(other - experiment_.method.begin())];
-        due = before.state == ActionRun::State::done ? before.end : Clock::time_point::max();
-      }
-      if (at >= due) {
-        if (auto armed = context_.agent.arm(i); !armed) {
-          end_.aborted = armed.error().message;
-          break;
-        }
-        run = {ActionRun::State::live, Clock::now(), Clock::now() + action.duration};
-        report_.actions[i].start = now();
-        say(fmt::format("action \"{}\" injected: {}", action.name, report_.actions[i].fault));
-      }
-    }
-    pending = pending || run.state != ActionRun::State::done;
   }
-  return pending;
+  for (std::size_t i = 0; i < actions_.size() && !ended(); ++i) {
+    if (actions_[i].state == ActionRun::State::waiting && Clock::now() >= due(i) &&
+        !start_action(i)) {
+      break;
+    }
+  }
+  return std::ranges::any_of(
+      actions_, [](const ActionRun& run) { return run.state != ActionRun::State::done; });
 }
 
 void Run::read_counters(std::size_t index) {
@@ -344,9 +401,7 @@ void Run::inject() {
       if (actions_[i].state == ActionRun::State::live) {
         next = std::min(next, actions_[i].end);
       } else if (actions_[i].state == ActionRun::State::waiting) {
-        next = std::min(next,
-                        std::max(Clock::now(), phase_began_ + experiment_.method[i].start_after) +
-                            std::chrono::milliseconds(1));
+        next = std::min(next, due(i));
       }
     }
     turn(next);
@@ -434,6 +489,13 @@ void Run::settle() {
 }
 
 void Run::show_status() {
+  if (Clock::now() - status_shown_ >= kStatusInterval) {
+    show_status_now();
+  }
+}
+
+void Run::show_status_now() {
+  status_shown_ = Clock::now();
   RunStatus status;
   status.phase = phase_;
   status.left = std::max(0.0, Seconds(phase_ends_ - Clock::now()).count());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <set>
 
 #include "agent/kernel/attachment.h"
@@ -38,6 +39,8 @@ class LibbpfDataPath : public DataPath {
         if (covered_.contains(link.ifindex)) {
           continue;
         }
+        // Both directions or none: the first one alone would be attached twice by the next try.
+        std::vector<std::unique_ptr<Attachment>> of_link;
         for (const hf_direction direction : {HF_TO, HF_FROM}) {
           if (!directions_[direction]) {
             continue;
@@ -46,11 +49,14 @@ class LibbpfDataPath : public DataPath {
           auto attachment = use_tcx_ ? attach_tcx(program, link.ifindex, direction)
                                      : attach_clsact(netns_, program, link.ifindex, direction);
           if (!attachment) {
+            std::erase_if(of_link, [](const auto& one) { return one->revert().has_value(); });
+            std::ranges::move(of_link, std::back_inserter(attachments_));  // detach() tries again
             return std::unexpected(attachment.error().with_context(
                 fmt::format("interface {} in {}", link.name, netns_.label())));
           }
-          attachments_.push_back(std::move(*attachment));
+          of_link.push_back(std::move(*attachment));
         }
+        std::ranges::move(of_link, std::back_inserter(attachments_));
         covered_.insert(link.ifindex);
       }
       return {};

@@ -13,6 +13,12 @@ namespace {
 
 constexpr double kWidth = 860, kHeight = 220, kLeft = 70, kRight = 15, kTop = 24, kBottom = 30;
 
+// What is beyond cannot be told apart in a picture, and differences of it would overflow.
+double drawable(double value) {
+  constexpr double kMost = 1e300;
+  return std::clamp(value, -kMost, kMost);
+}
+
 // From time and value to the picture.
 struct Scale {
   double end = 1, low = 0, high = 1;
@@ -21,19 +27,27 @@ struct Scale {
   }
   double y(double value) const {
     return kHeight - kBottom -
-           (kHeight - kTop - kBottom) * std::clamp((value - low) / (high - low), 0.0, 1.0);
+           (kHeight - kTop - kBottom) *
+               std::clamp((drawable(value) - low) / (high - low), 0.0, 1.0);
   }
 };
 
 Scale scale_of(const RunReport& report, const ProbeReport& probe) {
   Scale scale;
   scale.end = std::max(report.duration, 1.0);
-  scale.low = scale.high = probe.bound;
+  std::vector<double> values;
+  if (std::isfinite(probe.bound)) {
+    values.push_back(drawable(probe.bound));
+  }
   for (const ProbePoint& point : probe.points) {
     if (point.value && std::isfinite(*point.value)) {
-      scale.low = std::min(scale.low, *point.value);
-      scale.high = std::max(scale.high, *point.value);
+      values.push_back(drawable(*point.value));
     }
+  }
+  if (!values.empty()) {
+    const auto [low, high] = std::ranges::minmax(values);
+    scale.low = low;
+    scale.high = high;
   }
   const double margin = scale.high > scale.low ? (scale.high - scale.low) * 0.1
                                                : std::max(std::abs(scale.high) * 0.1, 0.1);
@@ -138,14 +152,18 @@ std::string draw_values(const ProbeReport& probe, const Scale& scale) {
 
 std::string draw_chart(const RunReport& report, const ProbeReport& probe) {
   const Scale scale = scale_of(report, probe);
-  const double bound = scale.y(probe.bound);
+  const std::string bound =
+      std::isfinite(probe.bound)
+          ? fmt::format(
+                "<line class=\"bound\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" "
+                "y2=\"{2:.1f}\"><title>{3}</title></line>",
+                kLeft, kWidth - kRight, scale.y(probe.bound), escape("wanted " + probe.tolerance))
+          : "";
   return fmt::format(
-      "<svg class=\"probe-chart\" viewBox=\"0 0 {0} {1}\" role=\"img\" "
-      "aria-label=\"{2}\">{3}{4}<line class=\"bound\" x1=\"{5}\" x2=\"{6}\" y1=\"{7:.1f}\" "
-      "y2=\"{7:.1f}\"><title>{8}</title></line>{9}</svg>",
+      "<svg class=\"probe-chart\" viewBox=\"0 0 {} {}\" role=\"img\" "
+      "aria-label=\"{}\">{}{}{}{}</svg>",
       kWidth, kHeight, escape(fmt::format("{} over time, wanted {}", probe.name, probe.tolerance)),
-      draw_backdrop(report, scale), draw_axes(scale), kLeft, kWidth - kRight, bound,
-      escape("wanted " + probe.tolerance), draw_values(probe, scale));
+      draw_backdrop(report, scale), draw_axes(scale), bound, draw_values(probe, scale));
 }
 
 }  // namespace holdfast::report

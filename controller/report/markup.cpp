@@ -15,8 +15,16 @@ std::string repair_utf8(std::string_view text) {
 }  // namespace
 
 std::string escape(std::string_view text) {
+  constexpr std::string_view kNoCharacters = "\xef\xbf";  // U+FFFE and U+FFFF begin with it
   std::string safe;
-  for (const char c : repair_utf8(text)) {
+  const std::string repaired = repair_utf8(text);
+  for (std::size_t i = 0; i < repaired.size(); ++i) {
+    const char c = repaired[i];
+    if (repaired.compare(i, 2, kNoCharacters) == 0 &&
+        static_cast<unsigned char>(repaired[i + 2]) >= 0xbe) {
+      i += 2;
+      continue;
+    }
     switch (c) {
       case '&':
         safe += "&amp;";

@@ -93,6 +93,23 @@ TEST_F(Rules, NestedPrefixesKeepTheRulesAroundThem) {
   EXPECT_EQ(counters(1).matched_packets, 1U);
 }
 
+// IPv4 is mapped into IPv6's space, but no part of what ::/0 means.
+TEST_F(Rules, EverythingOfOneFamilyIsNothingOfTheOther) {
+  RuleSpec ipv6 = rule_of(HF_NOOP), ipv4 = rule_of(HF_NOOP);
+  ipv6.match.addresses = {prefix("::", 0)};
+  ipv4.match.addresses = {prefix("0.0.0.0", 0)};
+  load({ipv6});
+  EXPECT_EQ(egress(make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2)), kPass);
+  EXPECT_EQ(counters(0).matched_packets, 0U);
+  EXPECT_EQ(egress(make_packet("fd00::9", "fd00::1", IPPROTO_UDP, 1, 2)), kPass);
+  EXPECT_EQ(counters(0).matched_packets, 1U);
+  load({ipv4});
+  EXPECT_EQ(egress(make_packet("fd00::9", "fd00::1", IPPROTO_UDP, 1, 2)), kPass);
+  EXPECT_EQ(counters(0).matched_packets, 0U);
+  EXPECT_EQ(egress(make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2)), kPass);
+  EXPECT_EQ(counters(0).matched_packets, 1U);
+}
+
 TEST_F(Rules, DeadlineAndLeaseEndAFaultInTheKernel) {
   load({rule_of(HF_BLACKHOLE)});
   const Bytes packet = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2);

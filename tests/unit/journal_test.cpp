@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -142,6 +144,34 @@ TEST_F(JournalTest, ALineCutShortDoesNotHideTheOthers) {
   const auto recovered = recover(directory_);
   ASSERT_TRUE(recovered);
   EXPECT_THAT(*recovered, SizeIs(1));
+}
+
+// A full file system takes a piece of a line. The next line must not be glued to it.
+TEST_F(JournalTest, ARecordThatDoesNotFitHidesNoLaterOne) {
+  auto journal = Journal::open(directory_, "r1");
+  ASSERT_TRUE(journal && journal->record({.netns = kNoNetns, .interface = "eth0"}));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit full = before;
+  full.rlim_cur = fs::file_size(journal->path()) + 10;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  const auto refused = journal->record({.netns = kNoNetns, .interface = "eth1"});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_FALSE(refused);
+
+  ASSERT_TRUE(journal->record({.netns = kNoNetns, .interface = "eth2"}));
+  std::ifstream file(journal->path());
+  std::vector<std::string> interfaces;
+  for (std::string line; std::getline(file, line);) {
+    const auto entry = nlohmann::json::parse(line, nullptr, false);
+    ASSERT_TRUE(entry.is_object()) << line;
+    if (entry.contains("interface")) {
+      interfaces.push_back(entry["interface"]);
+    }
+  }
+  EXPECT_EQ(interfaces, (std::vector<std::string>{"eth0", "eth2"}));
 }
 
 TEST_F(JournalTest, WithoutADirectoryThereIsNothingToRecover) {

@@ -4,7 +4,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <map>
 
@@ -148,6 +151,21 @@ class NodeAgentTest : public ::testing::Test {
       names.push_back(file.path().extension());
     }
     return names;
+  }
+  int journalled(const std::string& interface) const {
+    std::ifstream journal(directory_ / "r1.journal");
+    int lines = 0;
+    for (std::string line; std::getline(journal, line);) {
+      lines += line.find("\"" + interface + "\"") != std::string::npos ? 1 : 0;
+    }
+    return lines;
+  }
+  // Heartbeats until the condition holds: the agent looks for interfaces only now and then.
+  template <class Condition>
+  void renew_until(Condition condition) {
+    for (const std::uint64_t start = now(); !condition() && now() < start + 10 * kSecond;) {
+      agent_->renew_lease();
+    }
   }
   static std::uint64_t now() {
     return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
@@ -305,6 +323,73 @@ TEST_F(NodeAgentTest, AnInterfaceThatAppearsIsCovered) {
   script_.links.push_back(link_of(3, "eth1"));
   agent_->renew_lease();
   EXPECT_THAT(script_.calls, Contains("follow 3"));
+}
+
+// Nothing is lost where it fails once: the next look tries again, and the journal comes first.
+TEST_F(NodeAgentTest, AnInterfaceThatCouldNotBeCoveredIsTriedAgain) {
+  script_.mechanism = "clsact";
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  ASSERT_TRUE(agent_->arm(0));
+  script_.links.push_back(link_of(3, "eth1"));
+  script_.fails = "follow 3";
+  renew_until([this] { return std::ranges::count(script_.calls, "follow 3") >= 1; });
+  script_.fails.clear();
+  renew_until([this] { return std::ranges::count(script_.calls, "follow 3") >= 2; });
+  EXPECT_EQ(std::ranges::count(script_.calls, "follow 3"), 2);
+  EXPECT_EQ(journalled("eth1"), 1) << "written down once, before the first try";
+  EXPECT_EQ(journalled("eth0"), 1);
+}
+
+TEST_F(NodeAgentTest, AnInterfaceThatCanNotBeJournalledIsNotCovered) {
+  script_.mechanism = "clsact";
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  ASSERT_TRUE(agent_->arm(0));
+  script_.links.push_back(link_of(3, "eth1"));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit full = before;
+  full.rlim_cur = fs::file_size(directory_ / "r1.journal");
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  agent_->renew_lease();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_THAT(script_.calls, Not(Contains("follow 3")));
+}
+
+// What a failed detach left is only a part: it goes before the whole is attached again.
+TEST_F(NodeAgentTest, AfterADetachThatFailedEverythingIsAttachedAnew) {
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  ASSERT_TRUE(agent_->arm(0));
+  script_.fails = "detach";
+  EXPECT_FALSE(agent_->disarm(0));
+  EXPECT_FALSE(agent_->arm(0)) << "still can't be detached";
+  EXPECT_THAT(script_.deadlines, IsEmpty());
+  script_.fails.clear();
+  script_.calls.clear();
+  EXPECT_TRUE(agent_->arm(0));
+  EXPECT_THAT(script_.calls, ElementsAre("detach", "attach 2"));
+}
+
+TEST_F(NodeAgentTest, AFaultThatCanNotBeInjectedHoldsNoLease) {
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  script_.fails = "attach 2";
+  ASSERT_FALSE(agent_->arm(0));
+  EXPECT_EQ(script_.lease, 0U);
+}
+
+TEST_F(NodeAgentTest, AfterASettledEndANewFaultIsJournalledAgain) {
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  ASSERT_TRUE(agent_->disarm_all());
+  ASSERT_TRUE(agent_->arm(0));
+  script_.fails = "detach";
+  agent_.reset();
+  EXPECT_THAT(files(), Contains(".journal")) << "the next run has to know of it";
 }
 
 TEST_F(NodeAgentTest, DifferencesOfTheHostNameTheirCure) {

@@ -1,202 +1,18 @@
 // The state machine of a run, with an agent and probes that do as they are told.
 #include "controller/runner.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <atomic>
-
-#include "common/unique_fd.h"
 #include "controller/preflight.h"
+#include "tests/unit/runner_fixture.h"
 
-namespace holdfast {
+namespace holdfast::runner_test {
 namespace {
 
-using namespace std::chrono_literals;
 using report::Verdict;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using verify::Status;
-
-// Seen by the probes too, which are evaluated in other threads.
-struct World {
-  std::atomic<int> live = 0;        // faults that are injected now
-  std::atomic<int> injections = 0;  // so far
-};
-
-class FakeAgent : public agent::Agent {
- public:
-  explicit FakeAgent(World& world) : world_(world) {}
-
-  Result<std::vector<agent::PreparedAction>> prepare(
-      const plan::Experiment& experiment, const std::vector<agent::ProtectedPeer>&) override {
-    calls.emplace_back("prepare");
-    if (fails == "prepare") {
-      return fail(ErrorKind::not_found, "no such namespace");
-    }
-    std::vector<agent::PreparedAction> prepared;
-    for (const plan::Action& action : experiment.method) {
-      prepared.push_back({.name = action.name,
-                          .target = "node",
-                          .interfaces = {"eth0"},
-                          .mechanism = "tcx",
-                          .rules = {},
-                          .notes = {}});
-    }
-    live_.resize(prepared.size());
-    return prepared;
-  }
-  Result<void> snapshot_host() override { return call("snapshot_host"); }
-  Result<void> arm(std::size_t index) override {
-    auto result = call("arm " + std::to_string(index));
-    if (result) {
-      live_[index] = true;
-      ++world_.live;
-      ++world_.injections;
-    }
-    return result;
-  }
-  Result<void> disarm(std::size_t index) override {
-    take_out(index);
-    return call("disarm " + std::to_string(index));
-  }
-  Result<void> disarm_all() override {
-    for (std::size_t i = 0; i < live_.size(); ++i) {
-      take_out(i);
-    }
-    return call("disarm_all");
-  }
-  void renew_lease() override {}
-  Duration lease_period() const override { return 2s; }
-  Result<agent::Counters> counters(std::size_t) const override {
-    return agent::Counters{.matched_packets = hits, .dropped_packets = hits};
-  }
-  Result<std::vector<agent::HostDifference>> compare_host() override {
-    if (auto result = call("compare_host"); !result) {
-      return std::unexpected(result.error());
-    }
-    return differences;
-  }
-
-  std::string fails;  // the call that fails
-  std::uint64_t hits = 10;
-  std::vector<agent::HostDifference> differences;
-  std::vector<std::string> calls;
-
- private:
-  Result<void> call(const std::string& name) {
-    calls.push_back(name);
-    return fails == name ? fail(ErrorKind::io, name + " failed") : Result<void>{};
-  }
-  void take_out(std::size_t index) {
-    if (live_[index]) {
-      live_[index] = false;
-      --world_.live;
-    }
-  }
-  World& world_;
-  std::vector<bool> live_;
-};
-
-using Answer = std::function<Status(const plan::Probe&, const World&)>;
-
-class FakeEvaluator : public verify::ProbeEvaluator {
- public:
-  FakeEvaluator(const World& world, const Answer& answer, const Result<void>& check)
-      : world_(world), answer_(answer), check_(check) {}
-  verify::Evaluation evaluate(const plan::Probe& probe) override {
-    const Status status = answer_(probe, world_);
-    return {status, status == Status::no_data ? std::nullopt : std::optional(1.0),
-            std::string(verify::to_string(status))};
-  }
-  Result<void> check_query(const plan::Probe&) override { return check_; }
-
- private:
-  const World& world_;
-  const Answer& answer_;
-  const Result<void>& check_;
-};
-
-class Observer : public RunObserver {
- public:
-  void on_event(double, const std::string& text) override {
-    events.push_back(text);
-    if (!cancel_at.empty() && text.find(cancel_at) != std::string::npos) {
-      const std::uint64_t one = 1;
-      ASSERT_EQ(::write(cancel.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
-    }
-  }
-  void on_status(const RunStatus& status) override {
-    most_live = std::max(most_live, std::ranges::count_if(status.actions, &ActionStatus::live));
-  }
-
-  std::vector<std::string> events;
-  std::ptrdiff_t most_live = 0;
-  std::string cancel_at;  // the event at which a person presses Ctrl-C
-  UniqueFd cancel{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-};
-
-plan::Probe probe_of(const std::string& name) {
-  plan::Probe probe;
-  probe.name = name;
-  probe.query = "up";
-  probe.tolerance = {plan::Comparison::ge, 1};
-  probe.when = {plan::When::before, plan::When::during, plan::When::after};
-  probe.interval = 5ms;
-  return probe;
-}
-
-plan::Action action_of(const std::string& name) {
-  plan::Action action;
-  action.name = name;
-  action.fault = plan::FaultKind::blackhole;
-  action.duration = 60ms;
-  return action;
-}
-
-class RunnerTest : public ::testing::Test {
- protected:
-  RunnerTest() {
-    experiment_.name = "test";
-    experiment_.prometheus.url = "http://127.0.0.1:9090";
-    experiment_.baseline = 30ms;
-    experiment_.recovery_within = 300ms;
-    experiment_.probes = {probe_of("sells")};
-    experiment_.method = {action_of("cut")};
-  }
-
-  Result<report::RunReport> run() {
-    return run_experiment(
-        experiment_, {.agent = agent_,
-                      .evaluators = [this]() -> Result<std::unique_ptr<verify::ProbeEvaluator>> {
-                        return std::make_unique<FakeEvaluator>(world_, answer_, check_);
-                      },
-                      .observer = observer_,
-                      .cancel_fd = observer_.cancel.get(),
-                      .run_id = "r1"});
-  }
-
-  // Runs to a report, after which nothing is injected, whatever the verdict.
-  report::RunReport report() {
-    auto result = run();
-    EXPECT_TRUE(result) << result.error().message;
-    EXPECT_EQ(world_.live, 0);
-    EXPECT_THAT(agent_.calls, Contains("compare_host"));
-    return result ? *result : report::RunReport{};
-  }
-
-  World world_;
-  FakeAgent agent_{world_};
-  Answer answer_ = [](const plan::Probe&, const World&) { return Status::ok; };
-  Result<void> check_;
-  Observer observer_;
-  plan::Experiment experiment_;
-};
 
 TEST_F(RunnerTest, Held) {
   const report::RunReport done = report();
@@ -405,4 +221,4 @@ TEST(PeersOf, TheAddressOfThePrometheus) {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::runner_test
