@@ -49,7 +49,7 @@ class LibbpfDataPath : public DataPath {
             return std::unexpected(attachment.error().with_context(
                 fmt::format("interface {} in {}", link.name, netns_.label())));
           }
-          attachments_.push_back(std::move(*attachment));
+          attachments_.push_back({link.ifindex, std::move(*attachment)});
         }
         covered_.insert(link.ifindex);
       }
@@ -61,8 +61,8 @@ class LibbpfDataPath : public DataPath {
   // dirty.
   Result<void> detach() override {
     Result<void> first;
-    std::erase_if(attachments_, [&first](const std::unique_ptr<Attachment>& attachment) {
-      auto reverted = attachment->revert();
+    std::erase_if(attachments_, [&first](const Attached& one) {
+      auto reverted = one.attachment->revert();
       const bool gone = reverted.has_value();
       if (!gone && first) {
         first = std::move(reverted);
@@ -74,6 +74,13 @@ class LibbpfDataPath : public DataPath {
   }
 
   bool attached() const override { return !attachments_.empty(); }
+  std::size_t attached_interfaces() const override {
+    std::set<std::uint32_t> interfaces;
+    for (const Attached& one : attachments_) {
+      interfaces.insert(one.ifindex);
+    }
+    return interfaces.size();
+  }
   void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) override {
     maps_->activate(rule, direction, deadline_ns);
   }
@@ -82,11 +89,15 @@ class LibbpfDataPath : public DataPath {
   Result<hf_counters> counters(std::size_t rule) const override { return maps_->counters(rule); }
 
  private:
+  struct Attached {
+    std::uint32_t ifindex;
+    std::unique_ptr<Attachment> attachment;
+  };
   const NetNamespace& netns_;
   bool use_tcx_;
   std::array<bool, HF_DIRECTIONS> directions_;
   std::unique_ptr<RuleMaps> maps_;
-  std::vector<std::unique_ptr<Attachment>> attachments_;
+  std::vector<Attached> attachments_;
   std::set<std::uint32_t> covered_;
 };
 
