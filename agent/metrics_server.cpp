@@ -4,6 +4,7 @@
 #include <civetweb.h>
 #include <fmt/format.h>
 #include <prometheus/exposer.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <charconv>
@@ -140,7 +141,8 @@ MetricsServer::~MetricsServer() {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
       }
     });
-  } catch (const std::system_error&) {  // no thread is to be had: then it takes its two seconds
+  } catch (const std::system_error& error) {
+    spdlog::debug("the end waits for the metrics server: {}", error.what());
   }
   exposer_.reset();
 }
