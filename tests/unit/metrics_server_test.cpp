@@ -37,6 +37,10 @@ class MetricsServerTest : public ::testing::Test {
     const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in name = loopback(0);
     socklen_t size = sizeof name;
+    if (!socket) {
+      ADD_FAILURE() << "no socket";
+      return;
+    }
     EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
     EXPECT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
     address_ = {.host = "127.0.0.1", .port = ntohs(name.sin_port), .loopback = true};
