@@ -64,6 +64,9 @@ class Agent {
   virtual void renew_lease() = 0;
   virtual Duration lease_period() const = 0;
   virtual Result<Counters> counters(std::size_t index) const = 0;
+  // How many interfaces programs are attached to at this moment, those included that disarm() could
+  // not clean.
+  virtual std::size_t attached_interfaces() const { return 0; }
   // Compares with snapshot_host(). Call after disarm_all().
   virtual Result<std::vector<HostDifference>> compare_host() = 0;
 };

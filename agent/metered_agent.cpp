@@ -1,8 +1,9 @@
 #include "agent/metered_agent.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
+
+#include "agent/process_start_time.h"
 
 namespace holdfast::agent {
 namespace {
@@ -31,11 +32,6 @@ void add(MetricFamily& to, std::vector<ClientMetric::Label> labels, double value
   to.metric.push_back(std::move(metric));
 }
 
-std::vector<ClientMetric::Label> action_labels(const PreparedAction& action,
-                                               const std::string& fault) {
-  return {{"action", action.name}, {"fault", fault}, {"target", action.target}};
-}
-
 }  // namespace
 
 MeteredAgent::MeteredAgent(std::unique_ptr<Agent> agent, RunLabels labels)
@@ -48,7 +44,14 @@ MeteredAgent::MeteredAgent(std::unique_ptr<Agent> agent, RunLabels labels)
       renewals_(counter(registry_, "holdfast_agent_lease_renewals_total",
                         "Heartbeats: without them every fault ends with the lease.")),
       inject_(operation("inject")),
-      remove_(operation("remove")) {}
+      remove_(operation("remove")) {
+  prometheus::BuildGauge()
+      .Name("process_start_time_seconds")
+      .Help("When the process began, in seconds since 1970.")
+      .Register(registry_)
+      .Add({})
+      .Set(process_start_time());
+}
 
 MeteredAgent::Operation MeteredAgent::operation(const std::string& name) {
   return {.failures = prometheus::BuildCounter()
@@ -101,8 +104,7 @@ Result<void> MeteredAgent::arm(std::size_t index) {
 
 // Where removing failed, the fault is over all the same: its rule is dead before anything is
 // detached. The failure is counted.
-void MeteredAgent::removed(std::size_t index) {
-  const std::lock_guard lock(mutex_);
+void MeteredAgent::note_removed(std::size_t index) {
   if (std::exchange(actions_.at(index).live, false)) {
     removed_.Increment();
   }
@@ -110,14 +112,16 @@ void MeteredAgent::removed(std::size_t index) {
 
 Result<void> MeteredAgent::disarm(std::size_t index) {
   auto disarmed = timed(remove_, [&] { return agent_->disarm(index); });
-  removed(index);
+  const std::lock_guard lock(mutex_);
+  note_removed(index);
   return disarmed;
 }
 
 Result<void> MeteredAgent::disarm_all() {
   auto disarmed = timed(remove_, [&] { return agent_->disarm_all(); });
+  const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < actions_.size(); ++i) {
-    removed(i);
+    note_removed(i);
   }
   return disarmed;
 }
@@ -140,8 +144,16 @@ MetricFamily MeteredAgent::info() const {
   return info;
 }
 
+// The run is a label of its own, so that the counters of two runs of one plan are not one series.
+std::vector<ClientMetric::Label> MeteredAgent::labels_of(const ActionState& action) const {
+  return {{"run", labels_.run_id},
+          {"action", action.prepared.name},
+          {"fault", action.fault},
+          {"target", action.prepared.target}};
+}
+
 // What is injected now, and how it is secured.
-std::vector<MetricFamily> MeteredAgent::state() const {
+std::vector<MetricFamily> MeteredAgent::state(std::size_t attached_interfaces) const {
   MetricFamily active = family("holdfast_action_active", "1 while the action's fault is injected.",
                                MetricType::Gauge);
   MetricFamily interfaces = family("holdfast_agent_attached_interfaces",
@@ -150,18 +162,15 @@ std::vector<MetricFamily> MeteredAgent::state() const {
                               "Until every fault would end without another heartbeat; 0 where "
                               "nothing is injected.",
                               MetricType::Gauge);
-  std::set<std::pair<std::string, std::string>> attached;
   bool live = false;
   for (const ActionState& action : actions_) {
-    add(active, action_labels(action.prepared, action.fault), action.live ? 1 : 0);
-    if (action.live) {
-      live = true;
-      for (const std::string& interface : action.prepared.interfaces) {
-        attached.emplace(action.prepared.target, interface);
-      }
-    }
+    add(active, labels_of(action), action.live ? 1 : 0);
+    live = live || action.live;
   }
-  add(interfaces, {}, static_cast<double>(attached.size()));
+  if (!actions_.empty()) {
+    add(interfaces, {{"mechanism", actions_.front().prepared.mechanism}},
+        static_cast<double>(attached_interfaces));
+  }
   const double left = std::chrono::duration<double>(lease_ends_ - Clock::now()).count();
   add(lease, {}, live ? std::max(0.0, left) : 0);
   return {std::move(active), std::move(interfaces), std::move(lease)};
@@ -200,7 +209,7 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
       continue;  // a hole in the series is honest; a 0 would be a reset
     }
     for (std::size_t column = 0; column < kColumns.size(); ++column) {
-      add(families[column], action_labels(actions[i].prepared, actions[i].fault),
+      add(families[column], labels_of(actions[i]),
           static_cast<double>((*counters).*(kColumns[column].field)));
     }
   }
@@ -209,10 +218,11 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
 
 std::vector<MetricFamily> MeteredAgent::Collect() const {
   std::vector<MetricFamily> families = registry_.Collect();
+  const std::size_t attached = agent_->attached_interfaces();
   {
     const std::lock_guard lock(mutex_);
     families.push_back(info());
-    for (MetricFamily& one : state()) {
+    for (MetricFamily& one : state(attached)) {
       families.push_back(std::move(one));
     }
   }

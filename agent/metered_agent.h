@@ -39,6 +39,7 @@ class MeteredAgent : public Agent, public prometheus::Collectable {
   void renew_lease() override;
   Duration lease_period() const override { return agent_->lease_period(); }
   Result<Counters> counters(std::size_t index) const override { return agent_->counters(index); }
+  std::size_t attached_interfaces() const override { return agent_->attached_interfaces(); }
   Result<std::vector<HostDifference>> compare_host() override { return agent_->compare_host(); }
 
   // The kernel's counters are read at this moment, so that a scrape never shows old ones.
@@ -59,9 +60,10 @@ class MeteredAgent : public Agent, public prometheus::Collectable {
 
   Operation operation(const std::string& name);
   static Result<void> timed(Operation& operation, const std::function<Result<void>()>& work);
-  void removed(std::size_t index);
+  void note_removed(std::size_t index);  // needs mutex_
+  std::vector<prometheus::ClientMetric::Label> labels_of(const ActionState& action) const;
   prometheus::MetricFamily info() const;
-  std::vector<prometheus::MetricFamily> state() const;
+  std::vector<prometheus::MetricFamily> state(std::size_t attached_interfaces) const;
   std::vector<prometheus::MetricFamily> hits() const;
 
   std::unique_ptr<Agent> agent_;

@@ -4,6 +4,7 @@
 
 #include <prometheus/collectable.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -30,18 +31,20 @@ Result<ListenAddress> parse_listen_address(const std::string& text);
 
 class MetricsServer {
  public:
-  // Listens in the network namespace of the calling thread. `source` must live as long as the
-  // server. Errors: unavailable (the address is in use, or is not this node's).
+  // Listens in the network namespace of the calling thread, which has to be in it again when the
+  // server goes. `source` must live as long as the server. Errors: unavailable (the address is in
+  // use, or is not this node's), unsupported (IPv6, where the HTTP library was built without it).
   static Result<MetricsServer> start(const ListenAddress& address,
                                      const std::shared_ptr<prometheus::Collectable>& source);
   MetricsServer(MetricsServer&&) noexcept;
-  MetricsServer& operator=(MetricsServer&&) noexcept;
-  // Ends the scrape that is under way, if any; takes up to two seconds while a client holds a
-  // connection open.
+  MetricsServer& operator=(MetricsServer&&) = delete;
+  // Ends the scrape that is under way, if any. Takes some milliseconds; up to two seconds while a
+  // client keeps a connection open over which it says nothing or reads nothing.
   ~MetricsServer();
 
  private:
-  explicit MetricsServer(std::unique_ptr<prometheus::Exposer> exposer);
+  MetricsServer(ListenAddress address, std::unique_ptr<prometheus::Exposer> exposer);
+  ListenAddress address_;
   std::unique_ptr<prometheus::Exposer> exposer_;
 };
 

@@ -106,6 +106,7 @@ class NodeAgent : public Agent {
   void renew_lease() override;
   Duration lease_period() const override { return options_.lease; }
   Result<Counters> counters(std::size_t index) const override;
+  std::size_t attached_interfaces() const override;
   Result<std::vector<HostDifference>> compare_host() override;
 
  private:
@@ -442,6 +443,15 @@ Result<Counters> NodeAgent::counters(std::size_t index) const {
                   .dropped_bytes = raw->dropped_bytes,
                   .answered_packets = raw->answered_packets,
                   .spared_packets = raw->spared_packets};
+}
+
+std::size_t NodeAgent::attached_interfaces() const {
+  const std::lock_guard lock(mutex_);
+  std::size_t sum = 0;
+  for (const Site& site : sites_) {
+    sum += site.path ? site.path->attached_interfaces() : 0;
+  }
+  return sum;
 }
 
 Result<std::vector<HostDifference>> NodeAgent::compare_host() {

@@ -41,22 +41,32 @@ Result<UniqueFd> catch_signals() {
   return fd;
 }
 
-// Serves the agent's metrics where --metrics says; nothing where it was not given.
-Result<std::optional<agent::MetricsServer>> serve_metrics(
-    const Invocation& invocation, const std::shared_ptr<prometheus::Collectable>& source) {
+// What --metrics says; nothing where it was not given.
+Result<std::optional<agent::ListenAddress>> metrics_address(const Invocation& invocation) {
   if (invocation.options.count("metrics") == 0) {
     return std::nullopt;
   }
   auto address = agent::parse_listen_address(invocation.options["metrics"].as<std::string>());
   if (!address) {
-    return std::unexpected(address.error());
+    return std::unexpected(address.error().with_context("--metrics"));
+  }
+  return std::move(*address);
+}
+
+// Serves the agent's metrics at `address`; nobody where there is none.
+Result<std::optional<agent::MetricsServer>> serve_metrics(
+    const std::optional<agent::ListenAddress>& address,
+    const std::shared_ptr<prometheus::Collectable>& source) {
+  if (!address) {
+    return std::nullopt;
   }
   auto server = agent::MetricsServer::start(*address, source);
   if (!server) {
     return std::unexpected(server.error());
   }
   if (!address->loopback) {
-    spdlog::warn("metrics are served on {} to everybody who can reach it", address->text());
+    spdlog::warn("metrics are served on {} without authentication, to everybody who can reach it",
+                 address->text());
   }
   return std::move(*server);
 }
@@ -66,6 +76,11 @@ int run(const Invocation& invocation) {
   auto signals = catch_signals();
   if (!signals) {
     print_error(console, signals.error());
+    return kExitUsage;
+  }
+  const auto address = metrics_address(invocation);
+  if (!address) {
+    print_error(console, address.error());
     return kExitUsage;
   }
   const auto experiment = load_or_explain(console, invocation.arguments.front());
@@ -83,7 +98,7 @@ int run(const Invocation& invocation) {
                                           .version = HOLDFAST_VERSION,
                                           .kernel = agent::kernel::host_features().release});
   // Declared after what it reads, so that it ends before that goes.
-  const auto metrics = serve_metrics(invocation, metered);
+  const auto metrics = serve_metrics(*address, metered);
   if (!metrics) {
     print_error(console, metrics.error());
     return kExitUsage;
@@ -158,8 +173,9 @@ Command run_command() {
                 {"4", "inconclusive: a probe had no data, or no steady state before."},
                 {"5", "aborted: by a signal or a stop condition."},
                 {"6", "dirty: the host is not as it was before."}},
-           .examples = {{"holdfast run experiments/quickstart.yaml",
-                         "The quickstart, on the lab."}},
+           .examples = {{"holdfast run experiments/quickstart.yaml", "The quickstart, on the lab."},
+                        {"holdfast run --metrics 127.0.0.1:9464 experiments/quickstart.yaml",
+                         "The same; Prometheus scrapes the agent meanwhile."}},
            .environment = {},
            .files = {{"/run/holdfast", "Journals of runs, to undo what a killed one left."}}},
       .run = run,

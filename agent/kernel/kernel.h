@@ -28,6 +28,7 @@ class DataPath {
   // What can't be detached stays attached(), and can be tried again.
   virtual Result<void> detach() = 0;
   virtual bool attached() const = 0;
+  virtual std::size_t attached_interfaces() const = 0;
   // Interfaces of the namespace that came up since attach() and are not covered yet are attached to
   // as well.
   virtual Result<void> follow(const std::vector<Link>& links) = 0;

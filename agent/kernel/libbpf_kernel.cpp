@@ -40,7 +40,7 @@ class LibbpfDataPath : public DataPath {
           continue;
         }
         // Both directions or none: the first one alone would be attached twice by the next try.
-        std::vector<std::unique_ptr<Attachment>> of_link;
+        std::vector<Attached> of_link;
         for (const hf_direction direction : {HF_TO, HF_FROM}) {
           if (!directions_[direction]) {
             continue;
@@ -49,12 +49,13 @@ class LibbpfDataPath : public DataPath {
           auto attachment = use_tcx_ ? attach_tcx(program, link.ifindex, direction)
                                      : attach_clsact(netns_, program, link.ifindex, direction);
           if (!attachment) {
-            std::erase_if(of_link, [](const auto& one) { return one->revert().has_value(); });
+            std::erase_if(of_link,
+                          [](const auto& one) { return one.attachment->revert().has_value(); });
             std::ranges::move(of_link, std::back_inserter(attachments_));  // detach() tries again
             return std::unexpected(attachment.error().with_context(
                 fmt::format("interface {} in {}", link.name, netns_.label())));
           }
-          of_link.push_back(std::move(*attachment));
+          of_link.push_back({link.ifindex, std::move(*attachment)});
         }
         std::ranges::move(of_link, std::back_inserter(attachments_));
         covered_.insert(link.ifindex);
@@ -67,8 +68,8 @@ class LibbpfDataPath : public DataPath {
   // dirty.
   Result<void> detach() override {
     Result<void> first;
-    std::erase_if(attachments_, [&first](const std::unique_ptr<Attachment>& attachment) {
-      auto reverted = attachment->revert();
+    std::erase_if(attachments_, [&first](const Attached& one) {
+      auto reverted = one.attachment->revert();
       const bool gone = reverted.has_value();
       if (!gone && first) {
         first = std::move(reverted);
@@ -80,6 +81,13 @@ class LibbpfDataPath : public DataPath {
   }
 
   bool attached() const override { return !attachments_.empty(); }
+  std::size_t attached_interfaces() const override {
+    std::set<std::uint32_t> interfaces;
+    for (const Attached& one : attachments_) {
+      interfaces.insert(one.ifindex);
+    }
+    return interfaces.size();
+  }
   void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) override {
     maps_->activate(rule, direction, deadline_ns);
   }
@@ -88,11 +96,15 @@ class LibbpfDataPath : public DataPath {
   Result<hf_counters> counters(std::size_t rule) const override { return maps_->counters(rule); }
 
  private:
+  struct Attached {
+    std::uint32_t ifindex;
+    std::unique_ptr<Attachment> attachment;
+  };
   const NetNamespace& netns_;
   bool use_tcx_;
   std::array<bool, HF_DIRECTIONS> directions_;
   std::unique_ptr<RuleMaps> maps_;
-  std::vector<std::unique_ptr<Attachment>> attachments_;
+  std::vector<Attached> attachments_;
   std::set<std::uint32_t> covered_;
 };
 

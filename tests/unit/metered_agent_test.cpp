@@ -5,9 +5,8 @@
 #include <prometheus/text_serializer.h>
 
 #include <atomic>
+#include <ctime>
 #include <thread>
-
-#include "agent/metrics_server.h"
 
 namespace holdfast::agent {
 namespace {
@@ -21,6 +20,7 @@ class FakeAgent : public Agent {
     bool fails = false;
     bool counters_fail = false;
     std::atomic<std::uint64_t> dropped = 0;
+    std::atomic<std::size_t> attached = 0;
   };
   explicit FakeAgent(Behaviour& behaviour) : behaviour_(behaviour) {}
 
@@ -51,6 +51,7 @@ class FakeAgent : public Agent {
                     .dropped_packets = behaviour_.dropped,
                     .answered_packets = 0};
   }
+  std::size_t attached_interfaces() const override { return behaviour_.attached; }
   Result<std::vector<HostDifference>> compare_host() override { return {}; }
 
  private:
@@ -81,7 +82,7 @@ class MeteredAgentTest : public ::testing::Test {
 };
 
 constexpr const char* kCut =
-    R"({action="cut",fault="blackhole",target="network namespace \"edge\""})";
+    R"({run="r1",action="cut",fault="blackhole",target="network namespace \"edge\""})";
 
 TEST_F(MeteredAgentTest, SaysWhatRuns) {
   EXPECT_THAT(
@@ -95,12 +96,13 @@ TEST_F(MeteredAgentTest, FollowsAnActionThroughItsLife) {
   EXPECT_THAT(scrape(), HasSubstr("holdfast_agent_lease_remaining_seconds 0\n"));
 
   behaviour_.dropped = 5;
+  behaviour_.attached = 2;
   ASSERT_TRUE(metered_.arm(0));
   std::string text = scrape();
   EXPECT_THAT(text, HasSubstr(std::string("holdfast_action_active") + kCut + " 1"));
   EXPECT_THAT(text, HasSubstr(std::string("holdfast_action_dropped_packets_total") + kCut + " 5"));
   EXPECT_THAT(text, HasSubstr(std::string("holdfast_action_matched_packets_total") + kCut + " 10"));
-  EXPECT_THAT(text, HasSubstr("holdfast_agent_attached_interfaces 2"));
+  EXPECT_THAT(text, HasSubstr(R"(holdfast_agent_attached_interfaces{mechanism="tcx"} 2)"));
   EXPECT_THAT(text, HasSubstr("holdfast_agent_faults_injected_total 1"));
   EXPECT_THAT(text, Not(HasSubstr("holdfast_agent_lease_remaining_seconds 0\n")));
 
@@ -112,7 +114,32 @@ TEST_F(MeteredAgentTest, FollowsAnActionThroughItsLife) {
   // What was counted stays: a counter that fell would look like a restart.
   EXPECT_THAT(text, HasSubstr(std::string("holdfast_action_dropped_packets_total") + kCut + " 5"));
   EXPECT_THAT(text, HasSubstr("holdfast_agent_faults_removed_total 1"));
-  EXPECT_THAT(text, HasSubstr("holdfast_agent_attached_interfaces 0"));
+}
+
+// A detach that failed: the fault is over, its programs are still there.
+TEST_F(MeteredAgentTest, WhatIsStillAttachedIsShownAfterTheFault) {
+  ASSERT_TRUE(metered_.arm(0));
+  behaviour_.fails = true;
+  behaviour_.attached = 1;
+  ASSERT_FALSE(metered_.disarm(0));
+  const std::string text = scrape();
+  EXPECT_THAT(text, HasSubstr(std::string("holdfast_action_active") + kCut + " 0"));
+  EXPECT_THAT(text, HasSubstr(R"(holdfast_agent_attached_interfaces{mechanism="tcx"} 1)"));
+}
+
+TEST_F(MeteredAgentTest, SaysWhenTheProcessBegan) {
+  const std::string text = scrape();
+  const std::string name = "\nprocess_start_time_seconds ";
+  const std::size_t at = text.find(name);
+  ASSERT_NE(at, std::string::npos) << text;
+  const double began = std::stod(text.substr(at + name.size()));
+  // /proc says the same to the second that `ps -o lstart` shows: here only that it is a time of day
+  // between this system's boot and now.
+  timespec since_boot{};
+  ASSERT_EQ(::clock_gettime(CLOCK_BOOTTIME, &since_boot), 0);
+  const auto now = static_cast<double>(std::time(nullptr));
+  EXPECT_LE(began, now + 1);
+  EXPECT_GE(began, now - static_cast<double>(since_boot.tv_sec) - 1);
 }
 
 TEST_F(MeteredAgentTest, CountsFailures) {
@@ -145,33 +172,6 @@ TEST_F(MeteredAgentTest, ScrapesFromAnotherThread) {
   }
   stop = true;
   scraper.join();
-}
-
-TEST(ListenAddress, Accepted) {
-  const auto v4 = parse_listen_address("127.0.0.1:9464");
-  ASSERT_TRUE(v4) << v4.error().message;
-  EXPECT_EQ(v4->text(), "127.0.0.1:9464");
-  EXPECT_TRUE(v4->loopback);
-  const auto v6 = parse_listen_address("[::1]:9464");
-  ASSERT_TRUE(v6) << v6.error().message;
-  EXPECT_EQ(v6->text(), "[::1]:9464");
-  EXPECT_TRUE(v6->loopback);
-  const auto all = parse_listen_address("0.0.0.0:1");
-  ASSERT_TRUE(all);
-  EXPECT_FALSE(all->loopback);
-  EXPECT_EQ(parse_listen_address("localhost:80")->text(), "127.0.0.1:80");
-}
-
-TEST(ListenAddress, Refused) {
-  for (const char* text :
-       {"", ":", "9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
-        "127.0.0.1:80x", "127.0.0.1:80,0.0.0.0:81", "::1:9464", "[127.0.0.1]:80", "[::1]",
-        "host.example:80", ":9464", "[]:9464", "127.0.0.1:-1"}) {
-    const auto address = parse_listen_address(text);
-    ASSERT_FALSE(address) << text;
-    EXPECT_EQ(address.error().kind, ErrorKind::usage) << text;
-    EXPECT_THAT(address.error().cure, HasSubstr("127.0.0.1:9464")) << text;
-  }
 }
 
 }  // namespace

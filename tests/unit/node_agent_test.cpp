@@ -10,6 +10,8 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <stop_token>
+#include <thread>
 
 namespace holdfast::agent {
 namespace {
@@ -47,6 +49,7 @@ class FakeDataPath : public kernel::DataPath {
   Result<void> attach(const std::vector<kernel::Link>& links) override {
     auto result = script_.call("attach " + std::to_string(links.size()));
     attached_ = result.has_value();
+    interfaces_ = links.size();
     return result;
   }
   Result<void> detach() override {
@@ -55,6 +58,7 @@ class FakeDataPath : public kernel::DataPath {
     return result;
   }
   bool attached() const override { return attached_; }
+  std::size_t attached_interfaces() const override { return attached_ ? interfaces_ : 0; }
   Result<void> follow(const std::vector<kernel::Link>& links) override {
     return script_.call("follow " + std::to_string(links.size()));
   }
@@ -72,6 +76,7 @@ class FakeDataPath : public kernel::DataPath {
  private:
   Script& script_;
   bool attached_ = false;
+  std::size_t interfaces_ = 0;
 };
 
 class FakeKernel : public kernel::Kernel {
@@ -226,11 +231,31 @@ TEST_F(NodeAgentTest, ActionsShareOneTableAndAreAttachedAsLongAsOneIsLive) {
   ASSERT_TRUE(agent_->snapshot_host());
   ASSERT_TRUE(agent_->arm(0));
   ASSERT_TRUE(agent_->arm(1));
+  EXPECT_EQ(agent_->attached_interfaces(), 2U);  // not 2 for each action
   ASSERT_TRUE(agent_->disarm(0));
   EXPECT_THAT(script_.deadlines, SizeIs(1));
   EXPECT_NE(script_.lease, 0U);
+  EXPECT_EQ(agent_->attached_interfaces(), 2U);
   ASSERT_TRUE(agent_->disarm(1));
+  EXPECT_EQ(agent_->attached_interfaces(), 0U);
   EXPECT_THAT(script_.calls, ElementsAre("load", "snapshot", "attach 2", "detach"));
+}
+
+// What a scrape does while a run goes on; the thread sanitizer is who judges it.
+TEST_F(NodeAgentTest, IsReadFromAnotherThread) {
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  std::jthread reader([this](const std::stop_token& stopped) {
+    while (!stopped.stop_requested()) {
+      EXPECT_TRUE(agent_->counters(0));
+      EXPECT_LE(agent_->attached_interfaces(), 2U);
+    }
+  });
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_TRUE(agent_->arm(0));
+    agent_->renew_lease();
+    EXPECT_TRUE(agent_->disarm(0));
+  }
 }
 
 TEST_F(NodeAgentTest, WhatCanNotBeAttachedIsNotLive) {
@@ -252,6 +277,7 @@ TEST_F(NodeAgentTest, ADetachThatFailsIsReportedAndLeavesTheJournal) {
   EXPECT_FALSE(agent_->disarm_all());
   EXPECT_THAT(script_.deadlines, IsEmpty()) << "packets pass all the same";
   EXPECT_EQ(script_.lease, 0U);
+  EXPECT_EQ(agent_->attached_interfaces(), 2U);
   // Tried again with every further call, and not forgotten in the meantime.
   EXPECT_FALSE(agent_->disarm_all());
   script_.fails.clear();

@@ -39,6 +39,7 @@ completes validate one.yaml tw '=>' two.yml
 completes run plans/ '=>' plans/three.yaml
 completes explain plans/t '=>' plans/three.yaml
 completes validate --j '=>' --json
+completes run --me '=>' '--mechanism,--metrics'
 completes doctor --j '=>' --json
 completes doctor one '=>' ''
 completes version - '=>' '--help,--json,--no-color,--verbose'
