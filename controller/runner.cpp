@@ -400,7 +400,13 @@ void Run::recover() {
     if (!report_.probes[i].stop_condition && probes_[i]->when.contains(plan::When::after)) {
       const ProbeWatch& watch = watches_[i];
       report::ProbeOutcome outcome{Phase::recovering, verify::Status::ok, watch.detail()};
-      if (!watch.steady_since()) {
+      if (const auto since = watch.steady_since(); since) {
+        // The watch remembers the miss, which would read as the reason of an ok.
+        if (watch.status() != verify::Status::ok) {
+          outcome.detail = fmt::format("holds again since {:.1f} s after the fault was removed",
+                                       *since - removed);
+        }
+      } else {
         outcome.status = watch.status();
         if (outcome.status == verify::Status::ok) {
           outcome.status = verify::Status::miss;
