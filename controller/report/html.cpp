@@ -14,12 +14,13 @@ namespace {
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--ink:#1b1f24;--quiet:#5b6570;--paper:#fff;--line:#d8dee4;--fault:#f4c95d55;--series:#1f6feb;--bad:#c62828;--good:#1a7f37;--open:#9a6700}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--quiet:#9aa5b1;--paper:#12161c;--line:#2f3742;--fault:#a87b1c55;--series:#79b8ff;--bad:#ff7b72;--good:#56d364;--open:#e3b341}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:920px;margin:1.5rem auto;padding:0 1rem;overflow-wrap:anywhere}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:920px;margin:1.5rem auto;padding:0 1rem;overflow-wrap:break-word}
 h1{font-size:1.4rem;line-height:1.25;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.4rem 0 .2rem}p{margin:.4rem 0}ul{padding-left:1.2rem}
 .verdict{border-left:8px solid var(--open);padding:.4rem 1rem;margin:1rem 0}.verdict strong{font-size:1.6rem;color:var(--open)}
 .verdict.held{border-color:var(--good)}.verdict.held strong,.yes{color:var(--good)}
 .verdict.breached,.verdict.dirty{border-color:var(--bad)}.verdict.breached strong,.verdict.dirty strong,.no{color:var(--bad)}
 table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
+td,code{overflow-wrap:anywhere}.list th,.list td{min-width:5em}
 .facts td:first-child{white-space:nowrap;color:var(--quiet);width:1%}.quiet,code{color:var(--quiet)}code{font-size:.85rem}
 svg{width:100%;height:auto;display:block;overflow:visible}.tick{font:11px system-ui,sans-serif;fill:var(--quiet)}.grid{stroke:var(--line)}.phase{stroke:var(--quiet);stroke-dasharray:2 3}
 .fault-window{fill:var(--fault)}.bound{stroke:var(--bad);stroke-dasharray:6 4}.series{fill:none;stroke:var(--series);stroke-width:1.6}.ok{fill:var(--series)}.miss{fill:var(--bad)}.no-data{fill:var(--quiet)}
