@@ -15,6 +15,9 @@ namespace {
 // The kernel's default net.ipv4.ip_local_port_range: the own port of an outgoing connection.
 constexpr plan::PortRange kEphemeralPorts = {32768, 60999};
 
+constexpr std::array<std::uint8_t, 16> kLoopback = {0, 0, 0,    0,    0,   0, 0, 0,
+                                                    0, 0, 0xff, 0xff, 127, 0, 0, 1};
+
 bool is_loopback(const hf_protected& endpoint) {
   const __u8* a = endpoint.address;
   const bool mapped =
@@ -65,9 +68,17 @@ bool covers_as_peer(const RuleSpec& rule, const hf_protected& endpoint) {
          admits_ports(rule.match.local_ports, kEphemeralPorts);
 }
 
-// The same where the endpoint is on this node: the other side could be anybody.
+// Whether the rule admits those who talk to a server on a loopback address: nobody from outside
+// does, and they have that address too, or 127.0.0.1.
+bool admits_loopback_client(const RuleSpec& rule, const hf_protected& endpoint) {
+  return is_loopback(endpoint) &&
+         (admits_address(rule.match, endpoint.address) ||
+          (is_ipv4(endpoint.address) && admits_address(rule.match, kLoopback.data())));
+}
+
+// The same where the endpoint is on this node. The other side of an SSH server could be anybody.
 bool covers_as_own(const RuleSpec& rule, const hf_protected& endpoint) {
-  return (endpoint.local_only != 0 || is_loopback(endpoint)) &&
+  return (endpoint.local_only != 0 || admits_loopback_client(rule, endpoint)) &&
          admits_ports(rule.match.local_ports, ports_of(endpoint)) &&
          admits_ports(rule.match.ports, kEphemeralPorts);
 }

@@ -120,6 +120,9 @@ void add_protocol(plan::Protocol protocol, std::size_t rule, hf_control& control
 }  // namespace
 
 Result<std::string> reversed_wire_name(const std::string& name) {
+  if (name.empty()) {
+    return fail(ErrorKind::usage, "a DNS name is empty", "the root is written \".\"");
+  }
   std::string wire;
   for (std::size_t start = 0; name != "." && start < name.size();) {
     const std::size_t dot = std::min(name.find('.', start), name.size());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <holdfast_version.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 
 #include <boost/program_options/value_semantic.hpp>
@@ -71,6 +72,11 @@ Result<std::optional<agent::MetricsServer>> serve_metrics(
   return std::move(*server);
 }
 
+int terminal_rows() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
 int run(const Invocation& invocation) {
   Console& console = invocation.console;
   auto signals = catch_signals();
@@ -109,7 +115,8 @@ int run(const Invocation& invocation) {
   }
   const bool as_json = invocation.has("json");
   std::ostream& talk = as_json ? console.err : console.out;
-  Progress progress(talk, !as_json && console.out_is_terminal);
+  Progress progress(
+      talk, !as_json && console.out_is_terminal ? Progress::Rows(terminal_rows) : Progress::Rows());
   auto result = run_experiment(
       *experiment,
       {.agent = *metered,

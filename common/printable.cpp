@@ -1,6 +1,18 @@
 #include "common/printable.h"
 
 namespace holdfast {
+namespace {
+
+// U+2028 and U+2029 break lines; U+202A to U+202E and U+2066 to U+2069 turn the direction of
+// reading, so that what is shown is not what is there.
+bool turns_direction(std::string_view rest) {
+  return (rest.starts_with("\xe2\x80") && rest.size() > 2 && rest[2] >= '\xa8' &&
+          rest[2] <= '\xae') ||
+         (rest.starts_with("\xe2\x81") && rest.size() > 2 && rest[2] >= '\xa6' &&
+          rest[2] <= '\xa9');
+}
+
+}  // namespace
 
 std::string printable(std::string_view text) {
   std::string safe;
@@ -15,6 +27,9 @@ std::string printable(std::string_view text) {
     } else if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {  // U+0080 to U+009F
       safe += '?';
       ++i;
+    } else if (turns_direction(text.substr(i))) {
+      safe += '?';
+      i += 2;
     } else {
       safe += text[i];
     }

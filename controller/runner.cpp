@@ -1,20 +1,16 @@
 #include "controller/runner.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <holdfast_version.h>
 #include <poll.h>
-#include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 
-#include "agent/fault/fault.h"
 #include "controller/preflight.h"
 #include "controller/probe_watch.h"
 #include "controller/prober.h"
+#include "controller/run_record.h"
 #include "controller/verdict.h"
 
 namespace holdfast {
@@ -28,21 +24,6 @@ using Seconds = std::chrono::duration<double>;
 constexpr auto kHeartbeat = std::chrono::milliseconds(200);
 constexpr auto kStatusInterval = std::chrono::milliseconds(200);
 
-std::string utc_now() {
-  return fmt::format(
-      "{:%Y-%m-%dT%H:%M:%SZ}",
-      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
-}
-
-report::Counters to_report(const agent::Counters& counters) {
-  return {.matched_packets = counters.matched_packets,
-          .matched_bytes = counters.matched_bytes,
-          .dropped_packets = counters.dropped_packets,
-          .dropped_bytes = counters.dropped_bytes,
-          .answered_packets = counters.answered_packets,
-          .spared_packets = counters.spared_packets};
-}
-
 struct ActionRun {
   enum class State { waiting, live, done } state = State::waiting;
   Clock::time_point start, end;
@@ -51,21 +32,22 @@ struct ActionRun {
 class Run {
  public:
   Run(const plan::Experiment& experiment, const RunContext& context)
-      : experiment_(experiment), context_(context), actions_(experiment.method.size()) {
-    for (const plan::Probe& probe : experiment.probes) {
-      add_probe(probe, false);
+      : experiment_(experiment),
+        context_(context),
+        report_(begin_record(experiment, context.run_id)),
+        actions_(experiment.method.size()) {
+    for (const auto* probes : {&experiment.probes, &experiment.stop_conditions}) {
+      for (const plan::Probe& probe : *probes) {
+        probes_.push_back(&probe);
+        watches_.emplace_back(probe.failure_threshold);
+        since_start_.emplace_back(probe.failure_threshold);
+      }
     }
-    for (const plan::Probe& probe : experiment.stop_conditions) {
-      add_probe(probe, true);
-    }
-    describe();
   }
 
   Result<report::RunReport> execute();
 
  private:
-  void describe();
-  void add_probe(const plan::Probe& probe, bool stop_condition);
   Result<bool> preflight();
   void baseline();
   void inject();
@@ -108,40 +90,6 @@ class Run {
   Clock::time_point removed_{};
   Clock::time_point lease_renewed_ = began_, status_shown_{};
 };
-
-void Run::describe() {
-  utsname system{};
-  ::uname(&system);
-  report_.run_id = context_.run_id;
-  report_.holdfast_version = HOLDFAST_VERSION;
-  report_.plan_file = experiment_.file;
-  report_.plan_sha256 = experiment_.sha256;
-  report_.experiment = experiment_.name;
-  report_.title = experiment_.title;
-  report_.description = experiment_.description;
-  report_.tags = experiment_.tags;
-  report_.host = system.nodename;
-  report_.kernel = system.release;
-  report_.started_at = utc_now();
-  report_.recovery_within = Seconds(experiment_.recovery_within).count();
-}
-
-void Run::add_probe(const plan::Probe& probe, bool stop_condition) {
-  probes_.push_back(&probe);
-  watches_.emplace_back(probe.failure_threshold);
-  since_start_.emplace_back(probe.failure_threshold);
-  report::ProbeReport one;
-  one.name = probe.name;
-  one.query = probe.query;
-  one.tolerance = probe.tolerance.text();
-  one.bound = probe.tolerance.bound;
-  one.stop_condition = stop_condition;
-  one.failure_threshold = probe.failure_threshold;
-  for (const plan::When when : probe.when) {
-    one.when.emplace_back(plan::to_string(when));
-  }
-  report_.probes.push_back(std::move(one));
-}
 
 void Run::say(const std::string& text) {
   report_.events.push_back({now(), text});
@@ -250,19 +198,7 @@ Result<bool> Run::preflight() {
   for (std::size_t i = 0; i < prepared->size(); ++i) {
     const plan::Action& action = experiment_.method[i];
     const agent::PreparedAction& one = (*prepared)[i];
-    report::ActionReport entry;
-    entry.name = action.name;
-    entry.fault = plan::describe_fault(action);
-    entry.fault_kind = plan::to_string(action.fault);
-    entry.target = one.target;
-    entry.match = plan::describe(action.match);
-    entry.interfaces = one.interfaces;
-    entry.mechanism = fmt::format("{} on {}", one.mechanism, fmt::join(one.interfaces, ", "));
-    entry.proof = "never injected";
-    if (action.fault == plan::FaultKind::loss) {
-      entry.requested_loss = action.loss.percent.share;
-    }
-    report_.actions.push_back(std::move(entry));
+    report_.actions.push_back(action_record(action, one));
     report_.notes.insert(report_.notes.end(), one.notes.begin(), one.notes.end());
   }
   if (auto snapshot = context_.agent.snapshot_host(); !snapshot) {
@@ -362,15 +298,7 @@ void Run::read_counters(std::size_t index) {
   if (!counters) {
     return;
   }
-  report::ActionReport& entry = report_.actions[index];
-  const agent::FaultType& type = agent::fault_type(experiment_.method[index].fault);
-  entry.counters = to_report(*counters);
-  entry.proven = type.proven(*counters);
-  entry.proof = type.proof(*counters);
-  if (entry.requested_loss && counters->matched_packets > 0) {
-    entry.measured_loss = static_cast<double>(counters->dropped_packets) /
-                          static_cast<double>(counters->matched_packets);
-  }
+  record_counters(*counters, experiment_.method[index].fault, report_.actions[index]);
 }
 
 void Run::finish_action(std::size_t index) {
@@ -425,21 +353,20 @@ Result<void> Run::remove_faults() {
 void Run::recover() {
   enter(Phase::recovering, experiment_.recovery_within);
   const double removed = Seconds(removed_ - began_).count();
-  bool asked = false;
   while (!ended()) {
     double latest = removed;
     bool steady = true;
-    asked = false;
     for (std::size_t i = 0; i < probes_.size(); ++i) {
       if (!report_.probes[i].stop_condition && probes_[i]->when.contains(plan::When::after)) {
-        asked = true;
         const auto since = watches_[i].steady_since();
         steady = steady && since;
         latest = std::max(latest, since.value_or(removed));
       }
     }
     if (steady) {
-      report_.recovery_seconds = latest - removed;
+      if (report_.recovery_asked) {
+        report_.recovery_seconds = latest - removed;
+      }
       break;
     }
     if (Clock::now() >= phase_ends_) {
@@ -447,7 +374,7 @@ void Run::recover() {
     }
     turn(phase_ends_);
   }
-  if (!asked) {
+  if (!report_.recovery_asked) {
     report_.notes.emplace_back("no probe is asked after the fault, so recovery was not timed");
   }
   // While the service recovers a probe may miss; what counts is whether it holds in time.
@@ -455,7 +382,13 @@ void Run::recover() {
     if (!report_.probes[i].stop_condition && probes_[i]->when.contains(plan::When::after)) {
       const ProbeWatch& watch = watches_[i];
       report::ProbeOutcome outcome{Phase::recovering, verify::Status::ok, watch.detail()};
-      if (!watch.steady_since()) {
+      if (const auto since = watch.steady_since(); since) {
+        // The watch remembers the miss, which would read as the reason of an ok.
+        if (watch.status() != verify::Status::ok) {
+          outcome.detail = fmt::format("holds again since {:.1f} s after the fault was removed",
+                                       *since - removed);
+        }
+      } else {
         outcome.status = watch.status();
         if (outcome.status == verify::Status::ok) {
           outcome.status = verify::Status::miss;
@@ -536,7 +469,7 @@ Result<report::RunReport> Run::execute() {
   settle();
   report_.phases.back().end = now();
   report_.duration = now();
-  report_.ended_at = utc_now();
+  report_.ended_at = utc_text(std::chrono::system_clock::now());
   const Judgement judgement = judge_run(report_, end_);
   report_.verdict = judgement.verdict;
   report_.reason = judgement.reason;

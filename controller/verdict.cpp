@@ -73,7 +73,8 @@ Judgement judge_run(const report::RunReport& report, const RunEnd& end) {
   if (const Found blind = find_outcome(report, verify::Status::no_data); blind.probe != nullptr) {
     return {Verdict::inconclusive, describe(blind, "had no data")};
   }
-  if (!report.recovery_seconds || *report.recovery_seconds > report.recovery_within) {
+  if (report.recovery_asked &&
+      (!report.recovery_seconds || *report.recovery_seconds > report.recovery_within)) {
     return {
         Verdict::breached,
         report.recovery_seconds
@@ -81,9 +82,10 @@ Judgement judge_run(const report::RunReport& report, const RunEnd& end) {
                           *report.recovery_seconds, report.recovery_within)
             : fmt::format("the probes did not hold again within {:.1f} s", report.recovery_within)};
   }
-  return {
-      Verdict::held,
-      "every probe met its tolerance, every fault was proven injected, and recovery was in time"};
+  return {Verdict::held,
+          fmt::format("every probe met its tolerance, every fault was proven injected, and {}",
+                      report.recovery_asked ? "recovery was in time"
+                                            : "no probe is asked after the fault")};
 }
 
 }  // namespace holdfast

@@ -11,7 +11,12 @@
 namespace holdfast::report {
 namespace {
 
-constexpr double kWidth = 860, kHeight = 220, kLeft = 70, kRight = 15, kTop = 24, kBottom = 30;
+constexpr double kWidth = 860, kHeight = 250, kLeft = 80, kRight = 60, kTop = 30, kBottom = 34;
+// A letter's width on a narrow screen, where labels are drawn twice as large (the page's style).
+constexpr double kNarrowLetter = 13;
+// From here on only misses get marks of their own: the marks would hide the line, and the page
+// would not open.
+constexpr std::size_t kDense = 600;
 
 // What is beyond cannot be told apart in a picture, and differences of it would overflow.
 double drawable(double value) {
@@ -83,10 +88,12 @@ std::vector<double> ticks(double low, double high, double step) {
 std::string draw_axes(const Scale& scale) {
   std::string svg;
   const double bottom = kHeight - kBottom;
+  bool second = false;
   for (const double at : ticks(0, scale.end, tick_step(scale.end, 8))) {
     svg += fmt::format(
-        "<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g} s</text>",
-        scale.x(at), bottom + 18, at);
+        "<text class=\"tick{}\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g} s</text>",
+        second ? " wide-only" : "", scale.x(at), bottom + 22, at);
+    second = !second;
   }
   const double step = tick_step(scale.high - scale.low, 4);
   for (const double value : ticks(scale.low, scale.high, step)) {
@@ -113,12 +120,15 @@ std::string draw_backdrop(const RunReport& report, const Scale& scale) {
     }
   }
   for (const PhaseSpan& span : report.phases) {
-    if (scale.x(span.end) - scale.x(span.start) > 50) {
+    const double width = scale.x(span.end) - scale.x(span.start);
+    const std::string_view name = to_string(span.phase);
+    if (width > kNarrowLetter / 2 * static_cast<double>(name.size())) {
       svg += fmt::format(
           "<line class=\"phase\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text "
-          "class=\"tick\" x=\"{3:.1f}\" y=\"{4}\">{5}</text>",
-          scale.x(span.start), kTop, kHeight - kBottom, scale.x(span.start) + 4, kTop - 8,
-          to_string(span.phase));
+          "class=\"tick{3}\" x=\"{4:.1f}\" y=\"{5}\">{6}</text>",
+          scale.x(span.start), kTop, kHeight - kBottom,
+          width < kNarrowLetter * static_cast<double>(name.size()) ? " wide-only" : "",
+          scale.x(span.start) + 2, kTop - 8, name);
     }
   }
   return svg;
@@ -141,6 +151,9 @@ std::string draw_values(const ProbeReport& probe, const Scale& scale) {
                         scale.y(*point.value));
     pen_down = true;
     const bool miss = point.status == verify::Status::miss;
+    if (!miss && probe.points.size() > kDense) {
+      continue;
+    }
     marks += fmt::format(
         "<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{}</title></circle>",
         miss ? "miss" : "ok", scale.x(point.at), scale.y(*point.value), miss ? 4 : 2, tip);
@@ -156,8 +169,10 @@ std::string draw_chart(const RunReport& report, const ProbeReport& probe) {
       std::isfinite(probe.bound)
           ? fmt::format(
                 "<line class=\"bound\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" "
-                "y2=\"{2:.1f}\"><title>{3}</title></line>",
-                kLeft, kWidth - kRight, scale.y(probe.bound), escape("wanted " + probe.tolerance))
+                "y2=\"{2:.1f}\"><title>{3}</title></line><text class=\"tick\" x=\"{4}\" "
+                "y=\"{5:.1f}\">{6:.4g}</text>",
+                kLeft, kWidth - kRight, scale.y(probe.bound), escape("wanted " + probe.tolerance),
+                kWidth - kRight + 4, scale.y(probe.bound) + 4, probe.bound)
           : "";
   return fmt::format(
       "<svg class=\"probe-chart\" viewBox=\"0 0 {} {}\" role=\"img\" "

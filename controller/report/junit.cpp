@@ -29,8 +29,9 @@ std::vector<Case> cases_of(const RunReport& report) {
     cases.push_back(
         {"fault injected: " + action.name, action.proven ? nullptr : "error", action.proof});
   }
-  if (std::ranges::any_of(
-          report.phases, [](const PhaseSpan& phase) { return phase.phase == Phase::recovering; })) {
+  if (report.recovery_asked && std::ranges::any_of(report.phases, [](const PhaseSpan& phase) {
+        return phase.phase == Phase::recovering;
+      })) {
     const bool in_time =
         report.recovery_seconds && *report.recovery_seconds <= report.recovery_within;
     cases.push_back({fmt::format("recovered within {:.1f} s", report.recovery_within),

@@ -103,8 +103,10 @@ struct RunReport {
   std::vector<PhaseSpan> phases;
   std::vector<ActionReport> actions;
   std::vector<ProbeReport> probes;  // stop conditions too
-  std::optional<double>
-      recovery_seconds;  // from the removal of the last fault until the probes held; empty: never
+  bool recovery_asked = true;  // whether any probe is asked after the fault
+  // From the removal of the last fault until the probes held. Empty: they did not in time, it was
+  // not waited for, or no probe is asked.
+  std::optional<double> recovery_seconds;
   double recovery_within = 0;  // the objective
   std::vector<HostDifference> host_differences;
   std::vector<Event> events;

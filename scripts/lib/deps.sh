@@ -17,7 +17,7 @@ declare -rA DEPS_PACKAGES=(
     libboost-program-options-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
     libmnl-dev libcurl4-openssl-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev ca-certificates"
   [test]="clang-format-19 clang-tidy-19 bpftool iproute2 nftables iptables tcpdump ethtool dnsutils curl jq openssl
-    procps python3 chromium qemu-system-x86 qemu-system-common busybox-static cpio xz-utils
+    procps python3 python3-jsonschema chromium qemu-system-x86 qemu-system-common busybox-static cpio xz-utils
     kmod shellcheck"
   [lab]="iproute2 util-linux procps haproxy nginx dnsmasq-base prometheus prometheus-blackbox-exporter hey dnsutils
     curl jq"

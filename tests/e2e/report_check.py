@@ -1,6 +1,6 @@
-"""Checks a report.html as Chromium built and drew it against the report.json of the same run.
+"""Checks a report.json against its schema, and the report.html as Chromium built and drew it against that.
 
-usage: report_check.py REPORT_JSON DOM_HTML SCREENSHOT_PNG
+usage: report_check.py SCHEMA_JSON REPORT_JSON DOM_HTML SCREENSHOT_PNG
 DOM_HTML is what Chromium's --dump-dom printed, SCREENSHOT_PNG what it drew. Exit code 1 and a line for each finding.
 """
 
@@ -10,6 +10,8 @@ import struct
 import sys
 import zlib
 from html.parser import HTMLParser
+
+import jsonschema
 
 findings = []
 
@@ -24,7 +26,7 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.elements, self.charts, self.text = [], [], ""
+        self.elements, self.charts, self.text, self.body = [], [], "", ""
 
     def handle_starttag(self, tag, attrs):
         element = {"tag": tag, "text": "", **dict(attrs)}
@@ -36,6 +38,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+        if any(one["tag"] == "body" for one in self.elements):
+            self.body += data
         if self.elements:
             self.elements[-1]["text"] += data
 
@@ -123,12 +127,42 @@ def check_picture(path, breached):
         expect(share(lambda r, g, b: r > 170 and g < 80 and b < 80) > 0.0005, "nothing is red in the report of a breach")
 
 
-def main(report_path, dom_path, picture_path):
+def strict(schema):
+    """The same schema, but that a key which it does not know is an error: what is written is to be documented."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: strict(value) for key, value in schema.items()}
+    return {**closed, "additionalProperties": False} if "required" in closed else closed
+
+
+def check_schema(report, schema):
+    for error in jsonschema.Draft202012Validator(strict(schema)).iter_errors(report):
+        findings.append(f"report.json, {error.json_path}: {error.message}")
+
+
+def check_summary(report, text):
+    """The verdict comes first, then what missed and when."""
+    rest = text
+    for words in (report["verdict"], report["reason"], report["title"], "recover", "Faults, and the proof"):
+        _, found, rest = rest.partition(words)
+        expect(found, f"the page does not begin with verdict, reason, title, recovery, faults: {words!r} is not in its place")
+    missed = [one["name"] for one in report["probes"] if any(o["status"] == "miss" for o in one["outcomes"])]
+    shown = re.findall("“([^”]*)” missed from [0-9:]{8} UTC", text)
+    expect(sorted(set(shown)) == sorted(missed), f"missed: {missed}; the page begins with {shown}")
+
+
+def main(schema_path, report_path, dom_path, picture_path):
     report = json.load(open(report_path))
+    check_schema(report, json.load(open(schema_path)))
     page = Page()
     page.feed(open(dom_path).read())
     expect(report["verdict"] in page.text and report["reason"] in page.text, "verdict and reason are not on the page")
     expect(any(report["verdict"] in (one.get("class") or "") for one in page.elements), "the verdict has no colour")
+    check_summary(report, page.body)
+    unchanged = "Nothing differs from the snapshot" in page.text
+    expect(unchanged == (not report["hostDifferences"]), "the page does not say whether the host is as before")
     for action in report["actions"]:
         expect(action["name"] in page.text and action["proof"] in page.text, f"no proof of {action['name']} on the page")
     expect(len(page.charts) == len(report["probes"]), f"{len(page.charts)} charts for {len(report['probes'])} probes")

@@ -24,7 +24,7 @@ run_and_look() { # VERDICT
   expect_eq "verdict (exit code $status)" "$1" "$(jq -r .verdict "$OUT/report.json")"
   browse --dump-dom >"$E2E_TMP/dom.html"
   browse --screenshot="$E2E_TMP/report.png"
-  python3 "$E2E_ROOT/tests/e2e/report_check.py" "$OUT/report.json" "$E2E_TMP/dom.html" "$E2E_TMP/report.png" ||
+  python3 "$E2E_ROOT/tests/e2e/report_check.py" "$E2E_ROOT/docs/report.schema.json" "$OUT/report.json" "$E2E_TMP/dom.html" "$E2E_TMP/report.png" ||
     fail "the page does not show what the report says"
   [[ ! -s $E2E_TMP/console ]] || fail "the page complains" "$(<"$E2E_TMP/console")"
 }

@@ -105,6 +105,12 @@ test_example_noop() {
   expect_run "$E2E_ROOT/experiments/noop.yaml" held 0
 }
 
+test_example_blackhole() {
+  lab up
+  expect_run "$E2E_ROOT/experiments/blackhole.yaml" held 0
+  expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
+}
+
 test_example_loss() {
   lab up
   expect_run "$E2E_ROOT/experiments/loss.yaml" held 0

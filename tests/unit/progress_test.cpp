@@ -9,6 +9,7 @@
 namespace holdfast::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using verify::Status;
@@ -28,7 +29,7 @@ std::ptrdiff_t lines(const std::string& text) {
 
 TEST(Progress, PlainLinesSayOnlyWhatChanged) {
   std::ostringstream out;
-  Progress progress(out, false);
+  Progress progress(out, {});
   progress.on_event(1.25, "injecting");
   EXPECT_THAT(out.str(), HasSubstr("1.2 s  injecting\n"));
   progress.on_status(status_of(Status::ok));
@@ -44,7 +45,7 @@ TEST(Progress, PlainLinesSayOnlyWhatChanged) {
 
 TEST(Progress, OnATerminalTheBlockIsRedrawn) {
   std::ostringstream out;
-  Progress progress(out, true);
+  Progress progress(out, [] { return 24; });
   progress.on_status(status_of(Status::ok));
   const std::string block = out.str();
   EXPECT_EQ(lines(block), 4);
@@ -63,19 +64,46 @@ TEST(Progress, OnATerminalTheBlockIsRedrawn) {
   EXPECT_THAT(out.str(), Not(HasSubstr("\033"))) << "the block is gone, the event stays";
 }
 
+TEST(Progress, WhatDoesNotFitIsLeftOutAndWhatMissesIsKept) {
+  std::ostringstream out;
+  Progress progress(out, [] { return 6; });
+  RunStatus status = status_of(Status::ok);
+  for (int i = 0; i < 30; ++i) {
+    status.probes.push_back({"p" + std::to_string(i), ">= 1", {}, false});
+  }
+  status.probes.push_back({"last", ">= 1", {Status::miss, 0, "0"}, true});
+  progress.on_status(status);
+  EXPECT_EQ(lines(out.str()), 5) << "the cursor needs the sixth";
+  for (const char* words : {"last = 0", "cut: 3 matched", "sells", "… and 31 more"}) {
+    EXPECT_THAT(out.str(), HasSubstr(words));
+  }
+}
+
+TEST(Progress, NoTimeLeftIsNotSaid) {
+  std::ostringstream out;
+  Progress progress(out, [] { return 24; });
+  RunStatus status = status_of(Status::ok);
+  status.phase = report::Phase::settled;
+  status.left = 0;
+  progress.on_status(status);
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("settled\n"), Not(HasSubstr("at most"))));
+}
+
 TEST(Progress, NamesNeitherSteerTheTerminalNorMakeLines) {
   for (const bool terminal : {false, true}) {
     std::ostringstream out;
-    Progress progress(out, terminal);
+    Progress progress(out, terminal ? Progress::Rows([] { return 24; }) : Progress::Rows());
     RunStatus status = status_of(Status::ok);
     status.probes[0].name = status.probes[1].name = status.actions[0].name =
         "x\n\033[2J\xc2\x9b"
-        "1m\007";
+        "1m\007\u202eladnev\u2028";
     progress.on_status(status);
     progress.on_event(1, "action \"x\n\033[2J\" injected");
     EXPECT_EQ(lines(out.str()), terminal ? 5 : 2);
     EXPECT_THAT(out.str(), Not(HasSubstr("\033[2J")));
     EXPECT_THAT(out.str(), Not(HasSubstr("\xc2\x9b")));
+    EXPECT_THAT(out.str(), Not(HasSubstr("\u202e")));
+    EXPECT_THAT(out.str(), Not(HasSubstr("\u2028")));
   }
 }
 

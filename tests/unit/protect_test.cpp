@@ -91,6 +91,10 @@ TEST(Protect, OwnPorts) {
   // Over loopback the server's side of the connection is seen here as well.
   EXPECT_TRUE(refused(rule({}, {}, {{9090, 9090}}), peer("127.0.0.1", 9090)));
   EXPECT_TRUE(refused(rule({}, {}, {{9090, 9090}}), peer("::1", 9090)));
+  EXPECT_TRUE(
+      refused(rule({prefix_of("127.0.0.1", 32)}, {}, {{9090, 9090}}), peer("127.0.0.9", 9090)));
+  EXPECT_FALSE(refused(rule({prefix_of("10.0.0.9", 32)}), peer("127.0.0.1", 9090)))
+      << "nobody from outside talks to a server on loopback";
 }
 
 TEST(Protect, PortZeroIsEveryPort) {

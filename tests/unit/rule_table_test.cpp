@@ -298,6 +298,7 @@ TEST(RuleTable, NamesThatDoNotFit) {
   ASSERT_EQ(longest.size(), 253U);
   EXPECT_EQ(reversed_wire_name(longest)->size(), 255U);
   EXPECT_EQ(*reversed_wire_name("example.com."), *reversed_wire_name("example.com"));
+  EXPECT_FALSE(reversed_wire_name("")) << "the root is to be written as such";
   for (const std::string& name : {longest + "b", label + "a.com", std::string("a..b"),
                                   std::string(".com"), std::string("..")}) {
     const auto refused = build_table({dns_rule({{name, false}})});

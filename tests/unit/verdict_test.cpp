@@ -45,6 +45,8 @@ TEST(Verdict, RecoveryOnTheDotIsInTimeAndAMomentLaterIsNot) {
   EXPECT_THAT(late.reason, AllOf(HasSubstr("1.3 s"), HasSubstr("1.0 s")));
   report.recovery_seconds.reset();
   EXPECT_EQ(judge_run(report, {}).verdict, Verdict::breached);
+  report.recovery_asked = false;
+  EXPECT_EQ(judge_run(report, {}).verdict, Verdict::held);
 }
 
 // The worst of what is true decides: each step adds one that outweighs all before it.

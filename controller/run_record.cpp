@@ -1,0 +1,98 @@
+#include "controller/run_record.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <holdfast_version.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+
+#include "agent/fault/fault.h"
+
+namespace holdfast {
+namespace {
+
+report::ProbeReport probe_record(const plan::Probe& probe, bool stop_condition) {
+  report::ProbeReport one;
+  one.name = probe.name;
+  one.query = probe.query;
+  one.tolerance = probe.tolerance.text();
+  one.bound = probe.tolerance.bound;
+  one.stop_condition = stop_condition;
+  one.failure_threshold = probe.failure_threshold;
+  for (const plan::When when : probe.when) {
+    one.when.emplace_back(plan::to_string(when));
+  }
+  return one;
+}
+
+}  // namespace
+
+std::string utc_text(std::chrono::system_clock::time_point at) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
+}
+
+report::RunReport begin_record(const plan::Experiment& experiment, const std::string& run_id) {
+  utsname system{};
+  ::uname(&system);
+  report::RunReport report;
+  report.run_id = run_id;
+  report.holdfast_version = HOLDFAST_VERSION;
+  report.plan_file = experiment.file;
+  report.plan_sha256 = experiment.sha256;
+  report.experiment = experiment.name;
+  report.title = experiment.title;
+  report.description = experiment.description;
+  report.tags = experiment.tags;
+  report.host = system.nodename;
+  report.kernel = system.release;
+  report.started_at = utc_text(std::chrono::system_clock::now());
+  report.recovery_within = std::chrono::duration<double>(experiment.recovery_within).count();
+  report.recovery_asked = std::ranges::any_of(experiment.probes, [](const plan::Probe& probe) {
+    return probe.when.contains(plan::When::after);
+  });
+  for (const plan::Probe& probe : experiment.probes) {
+    report.probes.push_back(probe_record(probe, false));
+  }
+  for (const plan::Probe& probe : experiment.stop_conditions) {
+    report.probes.push_back(probe_record(probe, true));
+  }
+  return report;
+}
+
+report::ActionReport action_record(const plan::Action& action, const agent::PreparedAction& one) {
+  report::ActionReport entry;
+  entry.name = action.name;
+  entry.fault = plan::describe_fault(action);
+  entry.fault_kind = plan::to_string(action.fault);
+  entry.target = one.target;
+  entry.match = plan::describe(action.match);
+  entry.interfaces = one.interfaces;
+  entry.mechanism = fmt::format("{} on {}", one.mechanism, fmt::join(one.interfaces, ", "));
+  entry.proof = "never injected";
+  if (action.fault == plan::FaultKind::loss) {
+    entry.requested_loss = action.loss.percent.share;
+  }
+  return entry;
+}
+
+void record_counters(const agent::Counters& counters, plan::FaultKind fault,
+                     report::ActionReport& entry) {
+  const agent::FaultType& type = agent::fault_type(fault);
+  entry.counters = {.matched_packets = counters.matched_packets,
+                    .matched_bytes = counters.matched_bytes,
+                    .dropped_packets = counters.dropped_packets,
+                    .dropped_bytes = counters.dropped_bytes,
+                    .answered_packets = counters.answered_packets,
+                    .spared_packets = counters.spared_packets};
+  entry.proven = type.proven(counters);
+  entry.proof = type.proof(counters);
+  if (entry.requested_loss && counters.matched_packets > 0) {
+    entry.measured_loss = static_cast<double>(counters.dropped_packets) /
+                          static_cast<double>(counters.matched_packets);
+  }
+}
+
+}  // namespace holdfast
