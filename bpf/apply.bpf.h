@@ -26,6 +26,7 @@ struct hf_stage {
   __u32 drop;         /* out */
   __u32 name_length;  /* dns */
   __s32 dns_response; /* out: -1, or enum hf_dns_response */
+  __u32 dns_rule;     /* out: the one that wants it */
 };
 
 /* CLOCK_MONOTONIC at the last tick. The coarse clock moves with the tick, so what it said since
@@ -109,9 +110,9 @@ static long hf_apply_rule(__u32 index, void* context) {
   }
   if (stage->kind == HF_DNS) {
     stage->dns_response = rule->dns_response;
-    hf_count(stage->skb, id,
-             HF_MATCHED | (rule->dns_response == HF_DNS_TIMEOUT ? HF_DROPPED : HF_ANSWERED));
-    return 1; /* one answer */
+    stage->dns_rule = id;
+    hf_count(stage->skb, id, HF_MATCHED); /* its bytes before they become an answer's */
+    return 1;                             /* one answer */
   }
   if (!hf_rule_drops(stage->skb, rule, stage->kind, id)) return 0;
   stage->drop = 1;
@@ -149,9 +150,11 @@ static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_p
   stage->dns_response = -1;
   bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
   if (stage->dns_response < 0) return HF_NEXT;
-  if (stage->dns_response == HF_DNS_TIMEOUT ||
-      hf_make_answer(skb, packet, name_length, stage->dns_response))
-    return hf_drop(packet);
+  int lost = stage->dns_response == HF_DNS_TIMEOUT ||
+             hf_make_answer(skb, packet, name_length, stage->dns_response);
+
+  hf_count(skb, stage->dns_rule, lost ? HF_DROPPED : HF_ANSWERED);
+  if (lost) return hf_drop(packet);
   /* Over lo a packet that is let through arrives where it came from; a redirect would lose its
    * route. */
   if (skb->ifindex == HF_LOOPBACK_IFINDEX) return HF_NEXT;
