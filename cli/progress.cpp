@@ -84,6 +84,7 @@ void Progress::say_changes(const RunStatus& status) {
 
 void Progress::draw(const RunStatus& status) {
   std::vector<Line> lines;
+  lines.reserve(status.probes.size() + status.actions.size());
   for (const ProbeStatus& probe : status.probes) {
     lines.push_back(
         {probe.evaluated ? describe(probe) : fmt::format("{:<8} {}", "…", printable(probe.name)),

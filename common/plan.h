@@ -133,9 +133,8 @@ struct PrometheusConfig {
     std::string ca_file, cert_file, key_file, server_name;
     bool insecure_skip_verify = false;
   } tls;
-  std::optional<Duration>
-      scrape_interval;  // for staleness where the server's targets API does not tell
-  Duration timeout{};   // of one query
+  std::optional<Duration> scrape_interval;  // for staleness, in place of what the server says
+  Duration timeout{};                       // of one query
   Location where;
 };
 

@@ -103,7 +103,7 @@ struct RunReport {
   std::vector<PhaseSpan> phases;
   std::vector<ActionReport> actions;
   std::vector<ProbeReport> probes;  // stop conditions too
-  bool recovery_asked = true;  // whether any probe is asked after the fault
+  bool recovery_asked = true;       // whether any probe is asked after the fault
   // From the removal of the last fault until the probes held. Empty: they did not in time, it was
   // not waited for, or no probe is asked.
   std::optional<double> recovery_seconds;
