@@ -17,6 +17,7 @@ struct Counters {
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
   std::uint64_t answered_packets = 0;
   std::uint64_t spared_packets = 0;
+  std::uint64_t bursts = 0;  // of lost packets, for losses that have a memory
 };
 
 // What an action came to on this node.

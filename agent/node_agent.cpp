@@ -160,7 +160,7 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
                           .mechanism = kernel_->mechanism(),
                           .rules = {},
                           .notes = target->notes};
-  const CompiledFault fault = fault_type(action.fault).compile(action);
+  const CompiledFault fault = compile_fault(action);
   RuleSpec rule{.action = action.name,
                 .match = action.match,
                 .interfaces = {},
@@ -442,7 +442,8 @@ Result<Counters> NodeAgent::counters(std::size_t index) const {
                   .dropped_packets = raw->dropped_packets,
                   .dropped_bytes = raw->dropped_bytes,
                   .answered_packets = raw->answered_packets,
-                  .spared_packets = raw->spared_packets};
+                  .spared_packets = raw->spared_packets,
+                  .bursts = raw->bursts};
 }
 
 std::size_t NodeAgent::attached_interfaces() const {

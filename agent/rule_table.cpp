@@ -208,6 +208,15 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   image.config.use_remote_ports = !image.remote_ports.empty();
   image.config.use_local_ports = !image.local_ports.empty();
   image.config.use_interfaces = !image.interfaces.empty();
+  image.config.use_loss_state = std::ranges::any_of(rules, [](const RuleSpec& spec) {
+    return spec.rule.kind == HF_LOSS && spec.rule.loss_how != HF_LOSS_RANDOM;
+  });
+  image.config.use_syn =
+      std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.syn_only != 0; });
+  image.config.use_flows = std::ranges::any_of(
+      rules, [](const RuleSpec& spec) { return spec.rule.flow_threshold != 0; });
+  image.config.use_pulses = std::ranges::any_of(
+      rules, [](const RuleSpec& spec) { return spec.rule.pulse_period_ns != 0; });
   image.config.use_protocols = std::any_of(rules.begin(), rules.end(), [](const RuleSpec& spec) {
     return spec.match.protocol != plan::Protocol::any;
   });

@@ -5,6 +5,8 @@
 
 #include "count.bpf.h"
 #include "dns.bpf.h"
+#include "loss.bpf.h"
+#include "narrow.bpf.h"
 #include "protect.bpf.h"
 
 /* Verdicts of tcx and of clsact in direct-action mode have the same numbers (linux/bpf.h of 6.6,
@@ -20,13 +22,14 @@
 struct hf_stage {
   struct __sk_buff* skb;
   struct hf_bits bits; /* still to do */
-  __u64 now;
+  struct hf_narrow narrow;
   __u32 kind;
   __u32 what;         /* HF_SPARED: only count */
   __u32 drop;         /* out */
   __u32 name_length;  /* dns */
   __s32 dns_response; /* out: -1, or enum hf_dns_response */
   __u32 dns_rule;     /* out: the one that wants it */
+  __u32 direction;
 };
 
 /* CLOCK_MONOTONIC at the last tick. The coarse clock moves with the tick, so what it said since
@@ -86,12 +89,11 @@ static __always_inline __u32 hf_lone(const struct hf_bits* bits) {
 /* Whether this rule drops the packet; counts it. For every kind but HF_DNS, whose packet has to be
  * looked into first. */
 static __always_inline int hf_rule_drops(struct __sk_buff* skb, const struct hf_rule* rule,
-                                         __u32 kind, __u32 id) {
+                                         __u32 kind, __u32 id, __u32 direction) {
   struct hf_counters* counter = bpf_map_lookup_elem(&counters, &id);
 
   if (!counter) return 0;
-  int drops =
-      kind == HF_BLACKHOLE || (kind == HF_LOSS && hf_random(counter) < rule->loss_threshold);
+  int drops = kind == HF_BLACKHOLE || (kind == HF_LOSS && hf_loses(rule, id, direction, counter));
 
   hf_add(counter, skb, drops ? HF_MATCHED | HF_DROPPED : HF_MATCHED);
   return drops;
@@ -103,7 +105,7 @@ static long hf_apply_rule(__u32 index, void* context) {
 
   if (id >= HF_MAX_RULES) return 1;
   const struct hf_rule* rule = &control.rules[id & (HF_MAX_RULES - 1)];
-  if (stage->now >= rule->deadline_ns) return 0;
+  if (hf_passes_by(rule, &stage->narrow)) return 0;
   if (stage->what & HF_SPARED) {
     hf_count(stage->skb, id, HF_SPARED);
     return 0;
@@ -114,7 +116,7 @@ static long hf_apply_rule(__u32 index, void* context) {
     hf_count(stage->skb, id, HF_MATCHED); /* its bytes before they become an answer's */
     return 1;                             /* one answer */
   }
-  if (!hf_rule_drops(stage->skb, rule, stage->kind, id)) return 0;
+  if (!hf_rule_drops(stage->skb, rule, stage->kind, id, stage->direction)) return 0;
   stage->drop = 1;
   /* Lost at random, it is gone, and later rules never see it; every blackhole counts it. */
   return stage->kind == HF_LOSS;
@@ -168,24 +170,26 @@ static __always_inline int hf_apply_lone(struct __sk_buff* skb, const struct hf_
     hf_count(skb, id, HF_SPARED);
     return HF_NEXT;
   }
-  return hf_rule_drops(skb, rule, rule->kind, id) ? hf_drop(packet) : HF_NEXT;
+  return hf_rule_drops(skb, rule, rule->kind, id, packet->direction) ? hf_drop(packet) : HF_NEXT;
 }
 
 /* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
 static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet,
                                const struct hf_bits* matched) {
-  __u64 now = hf_now();
+  struct hf_narrow narrow = {.now = hf_now()};
 
-  if (now >= control.lease_deadline_ns) return HF_NEXT;
+  if (narrow.now >= control.lease_deadline_ns) return HF_NEXT;
+  narrow.flow = hf_flow_hash(packet);
+  narrow.is_syn = hf_is_syn(skb, packet);
   int spared = hf_is_protected(skb, packet);
   __u32 id = hf_lone(matched);
   if (id < HF_MAX_RULES) {
     const struct hf_rule* rule = &control.rules[id];
 
-    if (now >= rule->deadline_ns) return HF_NEXT;
+    if (hf_passes_by(rule, &narrow)) return HF_NEXT;
     if (rule->kind != HF_DNS) return hf_apply_lone(skb, packet, rule, id, spared);
   }
-  struct hf_stage stage = {.skb = skb, .now = now};
+  struct hf_stage stage = {.skb = skb, .narrow = narrow, .direction = packet->direction};
   if (spared) {
     stage.what = HF_SPARED;
     /* Written out: Linux 6.1 takes no loop around a function that is passed on. */

@@ -3,7 +3,7 @@
 #ifndef HOLDFAST_COUNT_BPF_H
 #define HOLDFAST_COUNT_BPF_H
 
-#include "maps.bpf.h"
+#include "narrow.bpf.h"
 
 enum hf_count { HF_MATCHED = 1, HF_DROPPED = 2, HF_ANSWERED = 4, HF_SPARED = 8 };
 
@@ -27,17 +27,13 @@ static __always_inline void hf_count(const struct __sk_buff* skb, __u32 rule, __
   if (counter) hf_add(counter, skb, what);
 }
 
-/* 32 random bits. SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+/* 64 random bits. SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
  * OOPSLA 2014) on this CPU's own state, begun by the kernel's generator: a call of that for every
  * packet costs more than everything else that a loss does. */
-static __always_inline __u32 hf_random(struct hf_counters* counter) {
+static __always_inline __u64 hf_random(struct hf_counters* counter) {
   if (!counter->random)
     counter->random = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
-  __u64 z = counter->random += 0x9e3779b97f4a7c15ULL;
-
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return (__u32)(z >> 32);
+  return hf_mix(counter->random += 0x9e3779b97f4a7c15ULL);
 }
 
 #endif

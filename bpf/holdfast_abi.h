@@ -42,12 +42,39 @@ enum hf_dns_response {
   HF_DNS_REFUSED = 5,
 };
 
+enum hf_loss_how {
+  HF_LOSS_RANDOM = 0, /* each packet on its own */
+  HF_LOSS_CHAIN = 1,  /* Gilbert-Elliott: two states, each with a probability of its own */
+  HF_LOSS_EVERY = 2,  /* each n-th */
+};
+
+/* A probability is a threshold: it happens where a random 32-bit number is below; 1 << 32 is
+ * always. */
 struct hf_rule {
   __u64 deadline_ns; /* CLOCK_MONOTONIC; from then on the rule is dead, whatever the agent does */
-  __u64 loss_threshold; /* HF_LOSS: dropped where a random 32-bit number is below it; 1 << 32 is
-                           always */
-  __u32 kind;           /* enum hf_kind */
-  __u32 dns_response;   /* HF_DNS: enum hf_dns_response */
+  __u64 loss_threshold;              /* HF_LOSS; of a chain: in its good state */
+  __u32 kind;                        /* enum hf_kind */
+  __u32 dns_response;                /* HF_DNS: enum hf_dns_response */
+  __u32 loss_how;                    /* HF_LOSS: enum hf_loss_how */
+  __u32 loss_every;                  /* HF_LOSS_EVERY: 1 or more */
+  __u32 syn_only;                    /* HF_LOSS: only TCP packets with SYN are matched */
+  __u32 flow_seed;                   /* which flows: differs from rule to rule */
+  __u64 chain_to_bad, chain_to_good; /* HF_LOSS_CHAIN: after each packet */
+  __u64 chain_loss_in_bad;
+  __u64 flow_threshold; /* share of the flows that are matched; 0 is all of them */
+  /* Matched only in the first part of each period since the start; a period of 0 is always. */
+  __u64 pulse_start_ns; /* CLOCK_MONOTONIC */
+  __u64 pulse_period_ns, pulse_active_ns;
+};
+
+/* What a loss that is no random one remembers, for each rule and direction (index rule *
+ * HF_DIRECTIONS + direction). CPUs share it: a burst is of the link, not of the CPU. Updates that
+ * meet lose one transition, which is as random as the rest. */
+struct hf_loss_state {
+  __u64 packets; /* so far */
+  __u32 bad;     /* the chain's state */
+  __u32 lost;    /* whether the last packet was */
+  __u64 pad[6];  /* a cache line each */
 };
 
 /* One endpoint that no rule can hit: traffic to or from address:port, whichever side the endpoint
@@ -88,6 +115,10 @@ struct hf_config {
   __u8 use_local_ports;
   __u8 use_interfaces;
   __u8 use_protocols;
+  __u8 use_loss_state; /* some loss remembers what it did */
+  __u8 use_syn;        /* some rule is about SYNs only */
+  __u8 use_flows;      /* … about a share of the flows */
+  __u8 use_pulses;     /* … comes and goes */
   __u8 pad[2];
 };
 
@@ -131,7 +162,7 @@ struct hf_counters {
   __u64 answered_packets;
   __u64 spared_packets; /* matched, but to or from a protected endpoint: let through */
   __u64 random;         /* where this CPU's random numbers for the rule are; 0: not begun */
-  __u64 pad;            /* a cache line each */
+  __u64 bursts;         /* of lost packets, where the loss remembers; a cache line in all */
 };
 
 #ifdef __cplusplus
@@ -140,8 +171,9 @@ struct hf_counters {
 #define HF_ASSERT _Static_assert
 #endif
 HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
-HF_ASSERT(sizeof(struct hf_rule) == 24, "hf_rule");
-HF_ASSERT(sizeof(struct hf_config) == 20, "hf_config");
+HF_ASSERT(sizeof(struct hf_rule) == 96, "hf_rule");
+HF_ASSERT(sizeof(struct hf_loss_state) == 64, "hf_loss_state");
+HF_ASSERT(sizeof(struct hf_config) == 24, "hf_config");
 HF_ASSERT(sizeof(struct hf_clock) == 64, "hf_clock");
 HF_ASSERT(sizeof(struct hf_protected) == 24, "hf_protected");
 HF_ASSERT(sizeof(struct hf_address) == 16, "hf_address");
@@ -150,7 +182,7 @@ HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
 HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
 HF_ASSERT(sizeof(struct hf_counters) == 64, "hf_counters");
 HF_ASSERT(sizeof(struct hf_control) ==
-              8 + 32 * (2 + 4 + 4 + 4) + 24 * HF_MAX_PROTECTED + 24 * HF_MAX_RULES,
+              8 + 32 * (2 + 4 + 4 + 4) + 24 * HF_MAX_PROTECTED + 96 * HF_MAX_RULES,
           "hf_control");
 
 #endif

@@ -65,6 +65,13 @@ struct {
 } names SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, HF_MAX_RULES* HF_DIRECTIONS);
+  __type(key, __u32);
+  __type(value, struct hf_loss_state);
+} loss_states SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, HF_MAX_RULES);
   __type(key, __u32);

@@ -146,6 +146,9 @@ std::string describe(const Match& match) {
   if (!match.local_ports.empty()) {
     text += fmt::format(" (own port {})", format_ports(match.local_ports));
   }
+  if (match.flows < 1) {
+    text += fmt::format(", {} of the connections", format_percent({match.flows}));
+  }
   return text;
 }
 
@@ -165,14 +168,30 @@ std::string describe(const Target& target) {
   return place.empty() ? "interface " + target.interface : fmt::format("interface {} in {}", target.interface, place);
 }
 
-std::string describe_fault(const Action& action) {
+double LossParams::expected_share() const {
+  switch (how) {
+    case How::random:
+      return percent.share;
+    case How::chain: {
+      const double bad = chain.to_bad / (chain.to_bad + chain.to_good);
+      return bad * chain.loss_in_bad + (1 - bad) * chain.loss_in_good;
+    }
+    case How::every:
+      return 1.0 / every;
+  }
+  return 0;
+}
+
+namespace {
+
+std::string describe_parameters(const Action& action) {
   switch (action.fault) {
     case FaultKind::noop:
       return "noop";
     case FaultKind::blackhole:
       return "blackhole (drop)";
     case FaultKind::loss:
-      return "loss " + format_percent(action.loss.percent);
+      return "loss " + action.loss.written;
     case FaultKind::dns: {
       std::string text = fmt::format("dns {}", to_string(action.dns.response));
       if (!action.dns.names.empty()) {
@@ -185,6 +204,17 @@ std::string describe_fault(const Action& action) {
     }
   }
   return "?";
+}
+
+}  // namespace
+
+std::string describe_fault(const Action& action) {
+  std::string text = describe_parameters(action);
+  if (action.pulse) {
+    text += fmt::format(", {} on and {} off by turns", format_duration(action.pulse->active),
+                        format_duration(action.pulse->dormant));
+  }
+  return text;
 }
 
 }  // namespace holdfast::plan

@@ -53,6 +53,8 @@ struct Match {
   std::vector<PortRange> local_ports;  // the target's own
   Protocol protocol = Protocol::any;
   Direction direction = Direction::to;
+  double flows =
+      1;  // share of the connections, above 0, at most 1; a connection is in or out for life
 };
 
 // Where. Exactly one of node, netns, pid and interface (interface may be together with netns or
@@ -75,12 +77,30 @@ struct BlackholeParams {
   BlackholeHow how = BlackholeHow::drop;
 };
 struct LossParams {
-  Percent percent;  // above 0%, at most 100%; each packet on its own
+  enum class How { random, chain, every };
+  How how = How::random;
+  Percent percent;  // random: above 0%, at most 100%; each packet on its own
+  // The Gilbert-Elliott model: a link is good or bad, and may change after each packet. Bursts of a
+  // mean length and correlated losses are chains, too.
+  struct Chain {
+    double to_bad = 0, to_good = 1;  // above 0, at most 1
+    double loss_in_good = 0, loss_in_bad = 1;
+  } chain;
+  int every = 0;          // each one of so many packets; 1 or more
+  bool syn_only = false;  // of TCP packets with SYN alone: those that open a connection
+  std::string written;    // in words: "10% in bursts of 4"
+
+  double expected_share() const;  // of the matched packets in the long run, 0 to 1
 };
 struct DnsParams {
   DnsResponse response = DnsResponse::nxdomain;
   std::vector<std::string> names;  // exactly these, lower case, without the last dot
   std::vector<std::string> zones;  // these and everything below them; "." is every name
+};
+
+// On for `active`, off for `dormant`, and so on from the start of the action.
+struct Pulse {
+  Duration active{}, dormant{};
 };
 
 // One entry of the method.
@@ -91,6 +111,7 @@ struct Action {
       start_after{};  // after the start of the injecting phase, or after start_after_action ended
   std::string start_after_action;  // empty: none
   Duration duration{};
+  std::optional<Pulse> pulse;
   Target target;
   Match match;
   bool spare_protected =

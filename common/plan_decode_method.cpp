@@ -13,8 +13,6 @@ using namespace std::chrono_literals;
 
 constexpr Duration kLongest = std::chrono::hours(24);
 constexpr std::size_t kMostActions = 256;
-const std::vector<std::string> kFaults = {"noop", "blackhole", "loss",
-                                          "dns"};  // in the order of FaultKind
 
 std::optional<Prefix> parse_prefix(const std::string& text) {
   const std::size_t slash = text.find('/');
@@ -101,9 +99,9 @@ void decode_addresses(Reader& reader, const MapReader& map, Match& match) {
 }
 
 Match decode_match(Reader& reader, const YAML::Node& node, const std::string& path) {
-  MapReader map(
-      reader, node, path,
-      {"addresses", "hosts", "ports", "localPorts", "protocol", "direction", "connections"});
+  MapReader map(reader, node, path,
+                {"addresses", "hosts", "ports", "localPorts", "protocol", "direction",
+                 "connections", "flows"});
   Match match;
   if (map.has("addresses")) {
     decode_addresses(reader, map, match);
@@ -131,6 +129,9 @@ Match decode_match(Reader& reader, const YAML::Node& node, const std::string& pa
     match.direction = static_cast<Direction>(
         reader.word(map.get("direction"), map.path("direction"), {"to", "from", "both"})
             .value_or(0));
+  }
+  if (map.has("flows")) {
+    match.flows = reader.share(map.get("flows"), map.path("flows")).value_or(1);
   }
   if (map.has("connections")) {
     reader.word(map.get("connections"), map.path("connections"), {"all"});
@@ -165,121 +166,31 @@ Target decode_target(Reader& reader, const YAML::Node& node, const std::string& 
   return target;
 }
 
-void decode_names(Reader& reader, const MapReader& map, const std::string& key, bool root,
-                  std::vector<std::string>& names) {
-  std::size_t index = 0;
-  for (const YAML::Node& node : reader.list(map.get(key), map.path(key))) {
-    const std::string path = fmt::format("{}[{}]", map.path(key), index++);
-    auto text = reader.text(node, path, 254);
-    if (!text) {
-      continue;
-    }
-    if (*text == "." && root) {
-      names.push_back(*text);
-      continue;
-    }
-    if (text->ends_with('.')) {
-      text->pop_back();
-    }
-    std::transform(text->begin(), text->end(), text->begin(), [](unsigned char c) {
-      return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-    });
-    std::size_t label = 0;
-    bool fine = !text->empty() && text->size() <= 253;
-    for (const char c : *text + ".") {
-      const bool known =
-          (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '*';
-      fine = fine && (c == '.' ? label >= 1 && label <= 63 : known);
-      label = c == '.' ? 0 : label + 1;
-    }
-    if (fine) {
-      names.push_back(*text);
-    } else {
-      reader.report(node, path, "not a DNS name",
-                    "labels of 1 to 63 letters, digits, - or _, 253 characters in all; other "
-                    "alphabets as xn--…");
+Pulse decode_pulse(Reader& reader, const YAML::Node& node, const std::string& path) {
+  // Below that the kernel's coarse clock, which moves some hundred times a second, would show.
+  constexpr Duration kShortest = 100ms;
+  MapReader map(reader, node, path, {"active", "dormant"});
+  Pulse pulse{.active = kShortest, .dormant = kShortest};
+  for (const auto& [key, into] :
+       {std::pair{"active", &pulse.active}, {"dormant", &pulse.dormant}}) {
+    if (map.require(key, "how long: 10s")) {
+      *into = reader.duration(map.get(key), map.path(key), kShortest, kLongest).value_or(kShortest);
     }
   }
-}
-
-void decode_dns(Reader& reader, MapReader& action_map, Action& action) {
-  if (!action_map.require("dns", "{response: nxdomain, names: […]} ")) {
-    return;
-  }
-  MapReader map(reader, action_map.get("dns"), action_map.path("dns"),
-                {"response", "names", "zones"});
-  if (map.require("response", "nxdomain, servfail, refused, timeout")) {
-    action.dns.response =
-        static_cast<DnsResponse>(reader
-                                     .word(map.get("response"), map.path("response"),
-                                           {"nxdomain", "servfail", "refused", "timeout"})
-                                     .value_or(0));
-  }
-  if (map.has("names")) {
-    decode_names(reader, map, "names", false, action.dns.names);
-  }
-  if (map.has("zones")) {
-    decode_names(reader, map, "zones", true, action.dns.zones);
-  }
-  if (map.valid() && !map.has("names") && !map.has("zones")) {
-    reader.report(map.node(), action_map.path("dns"), "no name is given", "names or zones");
-  }
-  if (action.match.protocol != Protocol::any && action.match.protocol != Protocol::udp) {
-    reader.report(action_map.node(), action_map.path("match.protocol"),
-                  "only DNS over UDP is answered",
-                  "protocol udp; cut DNS over TCP with a blackhole of tcp port 53");
-  }
-  action.match.protocol = Protocol::udp;
-  if (action.match.ports.empty()) {
-    action.match.ports = {{53, 53}};
-  }
-}
-
-void decode_parameters(Reader& reader, MapReader& map, Action& action) {
-  const std::string& own = kFaults[static_cast<std::size_t>(action.fault)];
-  for (const std::string& other : kFaults) {
-    if (other != own && map.has(other)) {
-      reader.report(map.get(other), map.path(other),
-                    fmt::format("parameters of {}, but the fault is {}", other, own), own);
-    }
-  }
-  if (action.fault == FaultKind::blackhole && map.has("blackhole")) {
-    MapReader parameters(reader, map.get("blackhole"), map.path("blackhole"), {"how"});
-    if (parameters.has("how")) {
-      reader.word(parameters.get("how"), parameters.path("how"), {"drop"});
-    }
-  } else if (action.fault == FaultKind::loss && map.require("loss", "{percent: 10%}")) {
-    MapReader parameters(reader, map.get("loss"), map.path("loss"), {"percent"});
-    if (parameters.require("percent", "above 0%, at most 100%")) {
-      const auto percent = parse_percent(
-          parameters.get("percent").IsScalar() ? parameters.get("percent").Scalar() : "");
-      if (!percent) {
-        reader.report(parameters.get("percent"), parameters.path("percent"), percent.error());
-      } else if (percent->share <= 0) {
-        reader.report(parameters.get("percent"), parameters.path("percent"), "no loss at all",
-                      "above 0%, at most 100%");
-      } else {
-        action.loss.percent = *percent;
-      }
-    }
-  } else if (action.fault == FaultKind::dns) {
-    decode_dns(reader, map, action);
-  } else if (action.fault == FaultKind::noop && map.has("noop")) {
-    const MapReader parameters(reader, map.get("noop"), map.path("noop"), {});
-  }
+  return pulse;
 }
 
 Action decode_action(Reader& reader, const YAML::Node& node, const std::string& path) {
   MapReader map(reader, node, path,
-                {"name", "fault", "startAfter", "duration", "target", "match", "protected", "noop",
-                 "blackhole", "loss", "dns"});
+                {"name", "fault", "startAfter", "duration", "target", "match", "pulse", "protected",
+                 "noop", "blackhole", "loss", "dns"});
   Action action;
   action.where = reader.locate(node, path);
   map.require("name", "a name of its own");
   action.name = map.text("name", 200).value_or("");
   const bool has_fault = map.require("fault", "noop, blackhole, loss, dns");
   const auto fault =
-      has_fault ? reader.word(map.get("fault"), map.path("fault"), kFaults) : std::nullopt;
+      has_fault ? reader.word(map.get("fault"), map.path("fault"), fault_words()) : std::nullopt;
   if (map.has("startAfter")) {
     const auto text = map.text("startAfter");
     const auto duration = text ? parse_duration(*text) : Result<Duration>(Duration{});
@@ -298,6 +209,9 @@ Action decode_action(Reader& reader, const YAML::Node& node, const std::string& 
   }
   if (map.has("match")) {
     action.match = decode_match(reader, map.get("match"), map.path("match"));
+  }
+  if (map.has("pulse")) {
+    action.pulse = decode_pulse(reader, map.get("pulse"), map.path("pulse"));
   }
   if (map.has("protected")) {
     action.spare_protected =

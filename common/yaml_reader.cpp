@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "common/suggest.h"
 
@@ -109,6 +110,31 @@ std::optional<long> Reader::integer(const YAML::Node& node, const std::string& p
   if (written.empty() || error != std::errc() || end != written.data() + written.size() ||
       value < least || value > most) {
     report(node, path, "not a whole number in range", fmt::format("{} to {}", least, most));
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::optional<double> Reader::share(const YAML::Node& node, const std::string& path, bool or_none) {
+  const auto percent = parse_percent(node.IsScalar() ? node.Scalar() : "");
+  if (!percent) {
+    report(node, path, percent.error());
+    return std::nullopt;
+  }
+  if (percent->share <= 0 && !or_none) {
+    report(node, path, "nothing at all", "above 0%, at most 100%");
+    return std::nullopt;
+  }
+  return percent->share;
+}
+
+std::optional<double> Reader::number(const YAML::Node& node, const std::string& path) {
+  const std::string written = node.IsScalar() ? node.Scalar() : "";
+  double value = 0;
+  const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), value);
+  if (written.empty() || error != std::errc() || end != written.data() + written.size() ||
+      !std::isfinite(value)) {
+    report(node, path, "not a number", "a number such as 4 or 2.5");
     return std::nullopt;
   }
   return value;

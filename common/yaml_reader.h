@@ -35,6 +35,10 @@ class Reader {
                                   const std::vector<std::string>& accepted);
   std::optional<long> integer(const YAML::Node& node, const std::string& path, long least,
                               long most);
+  // A percentage as a share: above 0 (or from 0 on, with `or_none`) to 1.
+  std::optional<double> share(const YAML::Node& node, const std::string& path,
+                              bool or_none = false);
+  std::optional<double> number(const YAML::Node& node, const std::string& path);  // finite
   std::optional<bool> boolean(const YAML::Node& node, const std::string& path);
   std::optional<Duration> duration(const YAML::Node& node, const std::string& path, Duration least,
                                    Duration most);
@@ -73,5 +77,9 @@ class MapReader {
 Experiment decode_experiment(Reader& reader, const YAML::Node& document, const std::string& file);
 // plan_decode_method.cpp
 std::vector<Action> decode_method(Reader& reader, const YAML::Node& node, const std::string& path);
+// plan_decode_faults.cpp: the words of `fault`, in the order of FaultKind; and what stands under
+// the word of action.fault, which may add to action.match.
+const std::vector<std::string>& fault_words();
+void decode_parameters(Reader& reader, MapReader& map, Action& action);
 
 }  // namespace holdfast::plan

@@ -72,8 +72,13 @@ report::ActionReport action_record(const plan::Action& action, const agent::Prep
   entry.interfaces = one.interfaces;
   entry.mechanism = fmt::format("{} on {}", one.mechanism, fmt::join(one.interfaces, ", "));
   entry.proof = "never injected";
+  if (action.pulse) {
+    using Seconds = std::chrono::duration<double>;
+    entry.pulse = {.active = Seconds(action.pulse->active).count(),
+                   .dormant = Seconds(action.pulse->dormant).count()};
+  }
   if (action.fault == plan::FaultKind::loss) {
-    entry.requested_loss = action.loss.percent.share;
+    entry.requested_loss = action.loss.expected_share();
   }
   return entry;
 }

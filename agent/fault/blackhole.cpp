@@ -7,11 +7,9 @@ FaultType blackhole_fault() {
       .kind = plan::FaultKind::blackhole,
       .compile =
           [](const plan::Action&) {
-            return CompiledFault{.rule = {.deadline_ns = 0,
-                                          .loss_threshold = 0,
-                                          .kind = HF_BLACKHOLE,
-                                          .dns_response = 0},
-                                 .names = {}};
+            CompiledFault compiled;
+            compiled.rule.kind = HF_BLACKHOLE;
+            return compiled;
           },
       .proven = [](const Counters& counters) { return counters.dropped_packets > 0; },
       .proof = dropped_proof,

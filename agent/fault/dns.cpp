@@ -20,11 +20,9 @@ hf_dns_response to_abi(plan::DnsResponse response) {
 }
 
 CompiledFault compile(const plan::Action& action) {
-  CompiledFault fault{.rule = {.deadline_ns = 0,
-                               .loss_threshold = 0,
-                               .kind = HF_DNS,
-                               .dns_response = static_cast<__u32>(to_abi(action.dns.response))},
-                      .names = {}};
+  CompiledFault fault;
+  fault.rule.kind = HF_DNS;
+  fault.rule.dns_response = static_cast<__u32>(to_abi(action.dns.response));
   for (const std::string& name : action.dns.names) {
     fault.names.push_back({name, false});
   }

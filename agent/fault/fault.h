@@ -28,6 +28,13 @@ struct FaultType {
 
 const FaultType& fault_type(plan::FaultKind kind);
 
+// The action's rule: what its kind says, and what all kinds share (flows, pulse). Which flows a
+// share means differs from call to call.
+CompiledFault compile_fault(const plan::Action& action);
+
+// A probability as the programs compare it with 32 random bits (holdfast_abi.h).
+__u64 probability_threshold(double probability);
+
 // "no packet matched" or "N of M matched packets dropped": what most kinds say.
 std::string dropped_proof(const Counters& counters);
 inline constexpr const char* kNoPacketMatched = "no packet matched";

@@ -2,20 +2,33 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 namespace holdfast::agent {
 namespace {
 
-// The program drops where a random 32-bit number is below the threshold, so 100% needs the one
-// value beyond them all.
-constexpr double kRange = 4294967296.0;
-
 CompiledFault compile(const plan::Action& action) {
-  const auto threshold = static_cast<__u64>(std::llround(action.loss.percent.share * kRange));
-  return {
-      .rule = {.deadline_ns = 0, .loss_threshold = threshold, .kind = HF_LOSS, .dns_response = 0},
-      .names = {}};
+  const plan::LossParams& loss = action.loss;
+  CompiledFault compiled;
+  hf_rule& rule = compiled.rule;
+  rule.kind = HF_LOSS;
+  rule.syn_only = loss.syn_only ? 1 : 0;
+  switch (loss.how) {
+    case plan::LossParams::How::random:
+      rule.loss_how = HF_LOSS_RANDOM;
+      rule.loss_threshold = probability_threshold(loss.percent.share);
+      break;
+    case plan::LossParams::How::chain:
+      rule.loss_how = HF_LOSS_CHAIN;
+      rule.loss_threshold = probability_threshold(loss.chain.loss_in_good);
+      rule.chain_loss_in_bad = probability_threshold(loss.chain.loss_in_bad);
+      rule.chain_to_bad = probability_threshold(loss.chain.to_bad);
+      rule.chain_to_good = probability_threshold(loss.chain.to_good);
+      break;
+    case plan::LossParams::How::every:
+      rule.loss_how = HF_LOSS_EVERY;
+      rule.loss_every = static_cast<__u32>(loss.every);
+      break;
+  }
+  return compiled;
 }
 
 std::string proof(const Counters& counters) {
@@ -24,7 +37,13 @@ std::string proof(const Counters& counters) {
   }
   const double share =
       static_cast<double>(counters.dropped_packets) / static_cast<double>(counters.matched_packets);
-  return fmt::format("{} ({})", dropped_proof(counters), format_percent({share}));
+  std::string text = fmt::format("{} ({})", dropped_proof(counters), format_percent({share}));
+  if (counters.bursts > 0) {
+    text +=
+        fmt::format(", {:.2f} in a row on average", static_cast<double>(counters.dropped_packets) /
+                                                        static_cast<double>(counters.bursts));
+  }
+  return text;
 }
 
 }  // namespace

@@ -9,9 +9,9 @@ FaultType noop_fault() {
       .kind = plan::FaultKind::noop,
       .compile =
           [](const plan::Action&) {
-            return CompiledFault{
-                .rule = {.deadline_ns = 0, .loss_threshold = 0, .kind = HF_NOOP, .dns_response = 0},
-                .names = {}};
+            CompiledFault compiled;
+            compiled.rule.kind = HF_NOOP;
+            return compiled;
           },
       .proven = [](const Counters& counters) { return counters.matched_packets > 0; },
       .proof =

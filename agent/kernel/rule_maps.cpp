@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <span>
@@ -175,6 +176,8 @@ int RuleMaps::program_fd(hf_direction direction, bool has_ethernet) const {
 void RuleMaps::activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) {
   hf_control& control = skeleton_->bss->control;
   store(control.rules[rule].deadline_ns, deadline_ns);
+  set_pulse_start(rule, static_cast<std::uint64_t>(
+                            std::chrono::steady_clock::now().time_since_epoch().count()));
   const std::uint64_t bit = std::uint64_t{1} << (rule % 64);
   for (const auto& [wanted, kernel_direction] :
        {std::pair{plan::Direction::to, HF_TO}, std::pair{plan::Direction::from, HF_FROM}}) {
@@ -183,6 +186,10 @@ void RuleMaps::activate(std::size_t rule, plan::Direction direction, std::uint64
       store(word, word | bit);
     }
   }
+}
+
+void RuleMaps::set_pulse_start(std::size_t rule, std::uint64_t start_ns) {
+  store(skeleton_->bss->control.rules[rule].pulse_start_ns, start_ns);
 }
 
 void RuleMaps::deactivate(std::size_t rule) {
@@ -215,6 +222,7 @@ Result<hf_counters> RuleMaps::counters(std::size_t rule) const {
     sum.dropped_bytes += one.dropped_bytes;
     sum.answered_packets += one.answered_packets;
     sum.spared_packets += one.spared_packets;
+    sum.bursts += one.bursts;
   }
   return sum;
 }

@@ -29,6 +29,8 @@ class RuleMaps {
   // See DataPath.
   void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns);
   void deactivate(std::size_t rule);
+  // Where its first pulse begins, on CLOCK_MONOTONIC; activate() says now.
+  void set_pulse_start(std::size_t rule, std::uint64_t start_ns);
   void set_lease(std::uint64_t deadline_ns);
   Result<hf_counters> counters(std::size_t rule) const;
 

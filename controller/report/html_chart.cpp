@@ -106,12 +106,32 @@ std::string draw_axes(const Scale& scale) {
   return svg;
 }
 
+// When the fault was in force, from and to. One that pulses faster than the picture can show is
+// drawn as one window.
+std::vector<std::pair<double, double>> windows_of(const RunReport& report,
+                                                  const ActionReport& action) {
+  if (!action.start) {
+    return {};
+  }
+  const double end = action.end.value_or(report.duration);
+  const double period = action.pulse ? action.pulse->active + action.pulse->dormant : 0;
+  constexpr double kMostPulses = 100;
+  if (period <= 0 || (end - *action.start) / period > kMostPulses) {
+    return {{*action.start, end}};
+  }
+  std::vector<std::pair<double, double>> windows;
+  for (int i = 0; *action.start + i * period < end; ++i) {
+    const double start = *action.start + i * period;
+    windows.emplace_back(start, std::min(start + action.pulse->active, end));
+  }
+  return windows;
+}
+
 std::string draw_backdrop(const RunReport& report, const Scale& scale) {
   std::string svg;
   for (const ActionReport& action : report.actions) {
-    if (action.start) {
-      const double from = scale.x(*action.start),
-                   to = scale.x(action.end.value_or(report.duration));
+    for (const auto& [start, end] : windows_of(report, action)) {
+      const double from = scale.x(start), to = scale.x(end);
       svg += fmt::format(
           "<rect class=\"fault-window\" x=\"{:.1f}\" y=\"{}\" width=\"{:.1f}\" "
           "height=\"{}\"><title>{}</title></rect>",

@@ -24,6 +24,9 @@ ordered_json json_of(const ActionReport& action) {
           {"interfaces", action.interfaces},
           {"start", number(action.start)},
           {"end", number(action.end)},
+          {"pulse", action.pulse ? ordered_json{{"active", action.pulse->active},
+                                                {"dormant", action.pulse->dormant}}
+                                 : ordered_json()},
           {"counters",
            {{"matchedPackets", c.matched_packets},
             {"matchedBytes", c.matched_bytes},

@@ -70,6 +70,10 @@ struct ActionReport {
   std::string mechanism;   // "tcx on eth1, lo", "clsact on …"
   std::vector<std::string> interfaces;
   std::optional<double> start, end;  // of the fault window; empty: never injected
+  struct Pulse {
+    double active = 0, dormant = 0;
+  };
+  std::optional<Pulse> pulse;  // the window has gaps: it comes and goes from its start on
   Counters counters;
   bool proven = false;  // the counters show that it hit traffic
   std::string proof;    // one line: "1,204 of 1,204 matched packets dropped"

@@ -222,6 +222,129 @@ TEST_F(Rules, LossIsWithinThreeSigmaOverAMillionPackets) {
   }
 }
 
+RuleSpec chain_of(double to_bad, double to_good, double loss_in_good, double loss_in_bad) {
+  constexpr double kRange = 4294967296.0;
+  RuleSpec rule = rule_of(HF_LOSS);
+  rule.rule.loss_how = HF_LOSS_CHAIN;
+  rule.rule.chain_to_bad = static_cast<__u64>(std::llround(to_bad * kRange));
+  rule.rule.chain_to_good = static_cast<__u64>(std::llround(to_good * kRange));
+  rule.rule.loss_threshold = static_cast<__u64>(std::llround(loss_in_good * kRange));
+  rule.rule.chain_loss_in_bad = static_cast<__u64>(std::llround(loss_in_bad * kRange));
+  return rule;
+}
+
+// With these, 2 % of the rate is 5 standard deviations of a right implementation, and of the mean
+// length 6.
+TEST_F(Rules, BurstsHaveTheirRateAndLength) {
+  constexpr int kPackets = 1'000'000;
+  constexpr double kRate = 0.2, kLength = 3;
+  load({chain_of(kRate / (1 - kRate) / kLength, 1 / kLength, 0, 1)});
+  (void)run_program(maps_->program_fd(HF_FROM, true),
+                    make_packet("10.0.0.1", "10.0.0.9", IPPROTO_UDP, 1, 2), kPackets);
+  const hf_counters seen = counters(0);
+  ASSERT_EQ(seen.matched_packets, static_cast<__u64>(kPackets));
+  const auto lost = static_cast<double>(seen.dropped_packets);
+  EXPECT_NEAR(lost / kPackets / kRate, 1, 0.02);
+  EXPECT_NEAR(lost / static_cast<double>(seen.bursts) / kLength, 1, 0.02);
+}
+
+// All four parameters: the bad state is left after 4 packets and loses half, the good one 1 %.
+TEST_F(Rules, GilbertElliottHasItsRate) {
+  constexpr int kPackets = 1'000'000;
+  load({chain_of(0.1, 0.25, 0.01, 0.5)});
+  (void)run_program(maps_->program_fd(HF_TO, true),
+                    make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2), kPackets);
+  const double bad = 0.1 / 0.35;
+  const double rate = bad * 0.5 + (1 - bad) * 0.01;
+  EXPECT_NEAR(static_cast<double>(counters(0).dropped_packets) / kPackets / rate, 1, 0.02);
+}
+
+TEST_F(Rules, EachNthPacketIsLostInEachDirection) {
+  RuleSpec rule = rule_of(HF_LOSS);
+  rule.rule.loss_how = HF_LOSS_EVERY;
+  rule.rule.loss_every = 3;
+  load({rule});
+  const Bytes out = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2);
+  const Bytes back = make_packet("10.0.0.1", "10.0.0.9", IPPROTO_UDP, 2, 1);
+  for (int i = 1; i <= 9; ++i) {
+    EXPECT_EQ(egress(out), i % 3 == 0 ? kRedirect : kPass) << i;
+    EXPECT_EQ(ingress(back), i % 3 == 0 ? kShot : kPass) << i;
+  }
+  EXPECT_EQ(counters(0).dropped_packets, 6U);
+  EXPECT_EQ(counters(0).bursts, 6U);
+}
+
+// Alone and beside another rule: two ways through the program.
+TEST_F(Rules, ALossOfSynsMeetsNothingElse) {
+  RuleSpec rule = rule_of(HF_LOSS);
+  rule.rule.loss_threshold = __u64{1} << 32;
+  rule.rule.syn_only = 1;
+  constexpr std::size_t kFlags = 14 + 20 + 13;
+  constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;
+  for (const bool alone : {true, false}) {
+    load(alone ? std::vector{rule} : std::vector{rule, rule_of(HF_NOOP)});
+    Bytes packet = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_TCP, 40000, 80);
+    packet[kFlags] = kSyn;
+    EXPECT_EQ(egress(packet), kRedirect);
+    packet[kFlags] = kSyn | kAck;
+    EXPECT_EQ(egress(packet), kRedirect);
+    packet[kFlags] = kAck;
+    EXPECT_EQ(egress(packet), kPass);
+    Bytes datagram = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 40000, 80, Bytes(16, 0xff));
+    EXPECT_EQ(egress(datagram), kPass);
+    EXPECT_EQ(counters(0).matched_packets, 2U) << "what is no SYN is not matched";
+  }
+}
+
+// The share is of connections: one is in or out with all its packets, in both directions and seen
+// from both ends.
+TEST_F(Rules, AShareOfTheFlowsIsStableForTheirLives) {
+  constexpr double kShare = 0.3;
+  constexpr unsigned kFlows = 2000;
+  RuleSpec rule = rule_of(HF_BLACKHOLE);
+  rule.rule.flow_threshold = static_cast<__u64>(kShare * 4294967296.0);
+  rule.rule.flow_seed = 1;
+  RuleSpec other = rule_of(HF_NOOP);
+  other.rule.flow_threshold = rule.rule.flow_threshold;
+  other.rule.flow_seed = 2;
+  load({rule, other});
+  unsigned hit = 0;
+  for (unsigned port = 1; port <= kFlows; ++port) {
+    const Bytes out = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_TCP, port, 80);
+    const Bytes back = make_packet("10.0.0.1", "10.0.0.9", IPPROTO_TCP, 80, port);
+    const bool dropped = egress(out) == kRedirect;
+    hit += dropped ? 1 : 0;
+    ASSERT_EQ(egress(out), dropped ? kRedirect : kPass) << port;
+    ASSERT_EQ(ingress(back), dropped ? kShot : kPass) << port;
+    ASSERT_EQ(ingress(out), dropped ? kShot : kPass) << port << ", seen by the server";
+  }
+  const double sigma = std::sqrt(kFlows * kShare * (1 - kShare));
+  EXPECT_NEAR(hit, kFlows * kShare, 5 * sigma);
+  // Each rule chooses for itself: noop comes first and sees all.
+  EXPECT_NEAR(static_cast<double>(counters(1).matched_packets) / 4, kFlows * kShare, 5 * sigma);
+}
+
+// The clock is the kernel's, so the test moves the start instead.
+TEST_F(Rules, APulseComesAndGoes) {
+  RuleSpec rule = rule_of(HF_BLACKHOLE);
+  rule.rule.pulse_period_ns = 100'000'000'000;
+  rule.rule.pulse_active_ns = 40'000'000'000;
+  load({rule});
+  const Bytes packet = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2);
+  EXPECT_EQ(egress(packet), kRedirect) << "it begins active";
+  const auto after = [&](int seconds) {
+    maps_->set_pulse_start(0, in(-std::chrono::seconds(seconds)));
+    return egress(packet);
+  };
+  EXPECT_EQ(after(30), kRedirect);
+  EXPECT_EQ(after(50), kPass);
+  EXPECT_EQ(after(90), kPass);
+  EXPECT_EQ(after(120), kRedirect);
+  EXPECT_EQ(after(150), kPass);
+  EXPECT_EQ(after(-1), kRedirect) << "the coarse clock lags behind the start";
+  EXPECT_EQ(counters(0).matched_packets, 4U) << "a dormant rule matches nothing";
+}
+
 Bytes query(const std::string& name) {
   Bytes dns = {0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 1};
   for (std::size_t start = 0; start < name.size();) {

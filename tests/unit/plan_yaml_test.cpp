@@ -96,6 +96,95 @@ TEST(PlanYaml, EveryExampleIsValid) {
   EXPECT_GE(seen, 4);
 }
 
+std::string loss_action(const std::string& parameters) {
+  return "    - {name: a, fault: loss, duration: 1s, target: {netns: e}, loss: {" + parameters +
+         "}}\n";
+}
+
+const LossParams& loss_of(const ParseOutcome& outcome) {
+  return outcome.experiment->method[0].loss;
+}
+
+TEST(PlanLoss, ShapesThatKeepTheRequestedRate) {
+  for (const char* shape :
+       {"percent: 20%", "percent: 20%, burstLength: 3", "percent: 20%, correlation: 50%",
+        "every: 5", "gilbertElliott: {goodToBad: 5%, badToGood: 20%}"}) {
+    const auto outcome = parse(loss_action(shape));
+    ASSERT_TRUE(outcome.experiment) << shape << outcome.diagnostics.front().text();
+    EXPECT_NEAR(loss_of(outcome).expected_share(), 0.2, 1e-9) << shape;
+  }
+}
+
+TEST(PlanLoss, BurstsLeaveTheBadStateAfterTheirLength) {
+  const auto outcome = parse(loss_action("percent: 20%, burstLength: 4"));
+  ASSERT_TRUE(outcome.experiment);
+  EXPECT_DOUBLE_EQ(loss_of(outcome).chain.to_good, 0.25);
+  EXPECT_EQ(describe_fault(outcome.experiment->method[0]), "loss 20% in bursts of 4");
+}
+
+TEST(PlanLoss, CorrelationIsTheShareOfThoseThatShareAFate) {
+  const auto outcome = parse(loss_action("percent: 10%, correlation: 25%"));
+  ASSERT_TRUE(outcome.experiment);
+  // Of the chain: 1 - to_bad - to_good is the autocorrelation of neighbours.
+  const LossParams::Chain& chain = loss_of(outcome).chain;
+  EXPECT_DOUBLE_EQ(1 - chain.to_bad - chain.to_good, 0.25);
+}
+
+TEST(PlanLoss, OfSynsIsOfTcp) {
+  const auto outcome = parse(loss_action("percent: 10%, packets: syn"));
+  ASSERT_TRUE(outcome.experiment);
+  EXPECT_TRUE(loss_of(outcome).syn_only);
+  EXPECT_EQ(outcome.experiment->method[0].match.protocol, Protocol::tcp);
+}
+
+TEST(PlanLoss, RefusesWhatCanNotBe) {
+  const std::pair<const char*, const char*> refused[] = {
+      {"", "exactly one of percent, every, gilbertElliott"},
+      {"percent: 1%, every: 3", "exactly one of percent, every, gilbertElliott"},
+      {"percent: 0%", "above 0%"},
+      {"percent: 101%", "percent"},
+      {"percent: 10%, burstLength: 0.5", "1 to 1000000 packets"},
+      {"percent: 80%, burstLength: 3", "4 to 1000000 packets"},
+      {"percent: 10%, burstLength: -1", "1 to 1000000 packets"},
+      {"percent: 10%, burstLength: nan", "not a number"},
+      {"percent: 100%, burstLength: 5", "everything is lost anyway"},
+      {"percent: 10%, correlation: 100%", "nothing would ever change"},
+      {"percent: 10%, correlation: 10%, burstLength: 2", "burstLength or correlation"},
+      {"every: 0", "1 to 1000000000"},
+      {"every: 3, correlation: 10%", "percent beside it"},
+      {"gilbertElliott: {goodToBad: 0%, badToGood: 5%}", "above 0%"},
+      {"gilbertElliott: {goodToBad: 1%}", "badToGood"},
+      {"gilbertElliott: {goodToBad: 1%, badToGood: 5%, lossInBad: 0%}", "no loss at all"},
+      {"percent: 10%, packets: first", "syn"},
+  };
+  for (const auto& [parameters, words] : refused) {
+    const auto outcome = parse(loss_action(parameters));
+    EXPECT_FALSE(outcome.experiment) << parameters;
+    EXPECT_TRUE(says(outcome, words))
+        << parameters << ": "
+        << (outcome.diagnostics.empty() ? "" : outcome.diagnostics.front().text());
+  }
+}
+
+TEST(PlanYaml, FlowsAndPulses) {
+  const auto outcome = parse(
+      "    - {name: a, fault: noop, duration: 1m, target: {netns: e}, match: {flows: 30%}, pulse: "
+      "{active: 10s, dormant: 20s}}\n");
+  ASSERT_TRUE(outcome.experiment);
+  const Action& action = outcome.experiment->method[0];
+  EXPECT_DOUBLE_EQ(action.match.flows, 0.3);
+  ASSERT_TRUE(action.pulse);
+  EXPECT_EQ(action.pulse->dormant, std::chrono::seconds(20));
+  EXPECT_EQ(describe_fault(action), "noop, 10s on and 20s off by turns");
+  EXPECT_EQ(describe(action.match), "all traffic to anywhere, 30% of the connections");
+  const auto refused = parse(
+      "    - {name: a, fault: noop, duration: 1m, target: {netns: e}, match: {flows: 0%}, pulse: "
+      "{active: 10ms}}\n");
+  EXPECT_TRUE(says(refused, "match.flows: nothing at all"));
+  EXPECT_TRUE(says(refused, "pulse.active"));
+  EXPECT_TRUE(says(refused, "pulse.dormant"));
+}
+
 TEST(Units, AreExactAndRefuseWhatIsNotOne) {
   EXPECT_EQ(parse_duration("0.5s").value().count(), 500'000'000);
   EXPECT_EQ(parse_duration("1m30s250ms").value().count(), 90'250'000'000);
