@@ -176,20 +176,23 @@ static __always_inline int hf_apply_lone(struct __sk_buff* skb, const struct hf_
 /* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
 static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet,
                                const struct hf_bits* matched) {
-  struct hf_narrow narrow = {.now = hf_now()};
+  struct hf_stage stage; /* filled in as far as needed: a lone rule needs little of it */
 
-  if (narrow.now >= control.lease_deadline_ns) return HF_NEXT;
-  narrow.flow = hf_flow_hash(packet);
-  narrow.is_syn = hf_is_syn(skb, packet);
+  stage.narrow.now = hf_now();
+  if (stage.narrow.now >= control.lease_deadline_ns) return HF_NEXT;
+  stage.narrow.flow = hf_flow_hash(packet);
+  stage.narrow.is_syn = hf_is_syn(skb, packet);
   int spared = hf_is_protected(skb, packet);
   __u32 id = hf_lone(matched);
   if (id < HF_MAX_RULES) {
     const struct hf_rule* rule = &control.rules[id];
 
-    if (hf_passes_by(rule, &narrow)) return HF_NEXT;
+    if (hf_passes_by(rule, &stage.narrow)) return HF_NEXT;
     if (rule->kind != HF_DNS) return hf_apply_lone(skb, packet, rule, id, spared);
   }
-  struct hf_stage stage = {.skb = skb, .narrow = narrow, .direction = packet->direction};
+  stage.skb = skb;
+  stage.direction = packet->direction;
+  stage.what = stage.drop = 0;
   if (spared) {
     stage.what = HF_SPARED;
     /* Written out: Linux 6.1 takes no loop around a function that is passed on. */

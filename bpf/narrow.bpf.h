@@ -14,7 +14,6 @@ struct hf_narrow {
   __u64 now;
   __u64 flow; /* hash of the connection */
   __u32 is_syn;
-  __u32 pad;
 };
 
 /* The last steps of SplitMix64: every bit of the result depends on every bit of `z`. */
