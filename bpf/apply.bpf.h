@@ -22,7 +22,7 @@
 struct hf_stage {
   struct __sk_buff* skb;
   struct hf_bits bits; /* still to do */
-  struct hf_narrow narrow;
+  const struct hf_narrow* narrow;
   __u32 kind;
   __u32 what;         /* HF_SPARED: only count */
   __u32 drop;         /* out */
@@ -105,7 +105,7 @@ static long hf_apply_rule(__u32 index, void* context) {
 
   if (id >= HF_MAX_RULES) return 1;
   const struct hf_rule* rule = &control.rules[id & (HF_MAX_RULES - 1)];
-  if (hf_passes_by(rule, &stage->narrow)) return 0;
+  if (hf_passes_by(rule, stage->narrow)) return 0;
   if (stage->what & HF_SPARED) {
     hf_count(stage->skb, id, HF_SPARED);
     return 0;
@@ -173,26 +173,12 @@ static __always_inline int hf_apply_lone(struct __sk_buff* skb, const struct hf_
   return hf_rule_drops(skb, rule, rule->kind, id, packet->direction) ? hf_drop(packet) : HF_NEXT;
 }
 
-/* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
-static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet,
-                               const struct hf_bits* matched) {
-  struct hf_stage stage; /* filled in as far as needed: a lone rule needs little of it */
+/* Every kind of fault in its turn, over all matched rules. */
+static __noinline int hf_apply_stages(struct __sk_buff* skb, const struct hf_packet* packet,
+                                      const struct hf_bits* matched, const struct hf_narrow* narrow,
+                                      int spared) {
+  struct hf_stage stage = {.skb = skb, .narrow = narrow, .direction = packet->direction};
 
-  stage.narrow.now = hf_now();
-  if (stage.narrow.now >= control.lease_deadline_ns) return HF_NEXT;
-  stage.narrow.flow = hf_flow_hash(packet);
-  stage.narrow.is_syn = hf_is_syn(skb, packet);
-  int spared = hf_is_protected(skb, packet);
-  __u32 id = hf_lone(matched);
-  if (id < HF_MAX_RULES) {
-    const struct hf_rule* rule = &control.rules[id];
-
-    if (hf_passes_by(rule, &stage.narrow)) return HF_NEXT;
-    if (rule->kind != HF_DNS) return hf_apply_lone(skb, packet, rule, id, spared);
-  }
-  stage.skb = skb;
-  stage.direction = packet->direction;
-  stage.what = stage.drop = 0;
   if (spared) {
     stage.what = HF_SPARED;
     /* Written out: Linux 6.1 takes no loop around a function that is passed on. */
@@ -207,6 +193,25 @@ static __noinline int hf_apply(struct __sk_buff* skb, const struct hf_packet* pa
   if (!stage.drop) hf_run_stage(&stage, matched, HF_LOSS);
   if (stage.drop) return hf_drop(packet);
   return hf_apply_dns(skb, packet, &stage, matched);
+}
+
+/* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
+static __always_inline int hf_apply(struct __sk_buff* skb, const struct hf_packet* packet,
+                                    const struct hf_bits* matched) {
+  struct hf_narrow narrow = {.now = hf_now()};
+
+  if (narrow.now >= control.lease_deadline_ns) return HF_NEXT;
+  narrow.flow = hf_flow_hash(packet);
+  narrow.is_syn = hf_is_syn(skb, packet);
+  int spared = hf_is_protected(skb, packet);
+  __u32 id = hf_lone(matched);
+  if (id < HF_MAX_RULES) {
+    const struct hf_rule* rule = &control.rules[id];
+
+    if (hf_passes_by(rule, &narrow)) return HF_NEXT;
+    if (rule->kind != HF_DNS) return hf_apply_lone(skb, packet, rule, id, spared);
+  }
+  return hf_apply_stages(skb, packet, matched, &narrow, spared);
 }
 
 #endif
