@@ -202,6 +202,7 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   }
   add_prefixes(prefixes, image);
   add_names(names, image);
+  image.config.rules = static_cast<__u32>(rules.size());
   image.config.words = static_cast<__u32>(std::max<std::size_t>((rules.size() + 63) / 64, 1));
   image.config.use_addresses = !image.addresses.empty();
   image.config.use_prefixes = !image.prefixes.empty();

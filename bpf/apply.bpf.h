@@ -72,9 +72,11 @@ static __always_inline __u32 hf_take(struct hf_bits* bits) {
   return HF_MAX_RULES;
 }
 
-/* Index of the only bit that is set; HF_MAX_RULES where there is none or more than one. */
+/* Index of the only bit that is set, of one or more; HF_MAX_RULES where there are more. */
 static __always_inline __u32 hf_lone(const struct hf_bits* bits) {
   __u32 found = HF_MAX_RULES;
+
+  if (config.rules == 1) return 0;
 
   HF_EACH_WORD(i) {
     __u64 word = bits->word[i];

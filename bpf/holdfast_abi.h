@@ -106,6 +106,7 @@ struct hf_control {
 /* What never changes while the programs are loaded. The verifier knows these values, so that code
  * which a table has no use for is neither checked nor run. */
 struct hf_config {
+  __u32 rules; /* how many there are */
   __u32 words; /* of each bitmap, that rules are in: 1 to HF_WORDS */
   __u32 kinds; /* bit n: there are rules of kind n */
   __u32 protected_count;
@@ -173,7 +174,7 @@ struct hf_counters {
 HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
 HF_ASSERT(sizeof(struct hf_rule) == 96, "hf_rule");
 HF_ASSERT(sizeof(struct hf_loss_state) == 64, "hf_loss_state");
-HF_ASSERT(sizeof(struct hf_config) == 24, "hf_config");
+HF_ASSERT(sizeof(struct hf_config) == 28, "hf_config");
 HF_ASSERT(sizeof(struct hf_clock) == 64, "hf_clock");
 HF_ASSERT(sizeof(struct hf_protected) == 24, "hf_protected");
 HF_ASSERT(sizeof(struct hf_address) == 16, "hf_address");
