@@ -6,9 +6,17 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
+/* Keeps what stands behind it a branch of its own. Made into arithmetic, as the compiler would
+ * like, it would be run for nothing; a branch that is never taken is taken out by the verifier. */
+static __always_inline int hf_branch(void) {
+  asm volatile("");
+  return 1;
+}
+
 /* The words that are in use; there is always a first. */
-#define HF_EACH_WORD(i) \
-  _Pragma("unroll") for (int i = 0; i < HF_WORDS; i++) if (i == 0 || i < (int)config.words)
+#define HF_EACH_WORD(i)                           \
+  _Pragma("unroll") for (int i = 0; i < HF_WORDS; \
+                         i++) if (i == 0 || (i < (int)config.words && hf_branch()))
 
 static __always_inline int hf_none(const struct hf_bits* bits) {
   __u64 any = 0;
@@ -27,9 +35,8 @@ static __always_inline int hf_overlap(const struct hf_bits* a, const struct hf_b
 /* The words that are not in use become 0: the compiler may well read them, where that does not
  * change the result, and the verifier takes no read of what was never written. */
 static __always_inline void hf_copy(struct hf_bits* to, const struct hf_bits* from) {
-#pragma unroll
-  for (int i = 0; i < HF_WORDS; i++)
-    to->word[i] = i == 0 || i < (int)config.words ? from->word[i] : 0;
+  __builtin_memset(to, 0, sizeof(*to));
+  HF_EACH_WORD(i) to->word[i] = from->word[i];
 }
 
 static __always_inline void hf_and(struct hf_bits* bits, const struct hf_bits* other) {
