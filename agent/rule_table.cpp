@@ -214,6 +214,8 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   });
   image.config.use_syn =
       std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.syn_only != 0; });
+  image.config.use_refusals =
+      std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.refusal != 0; });
   image.config.use_flows = std::ranges::any_of(
       rules, [](const RuleSpec& spec) { return spec.rule.flow_threshold != 0; });
   image.config.use_pulses = std::ranges::any_of(

@@ -8,11 +8,7 @@
 #include "loss.bpf.h"
 #include "narrow.bpf.h"
 #include "protect.bpf.h"
-
-/* Verdicts of tcx and of clsact in direct-action mode have the same numbers (linux/bpf.h of 6.6,
- * linux/pkt_cls.h). */
-#define HF_NEXT (-1) /* not ours: the next program or filter decides */
-#define HF_SHOT 2
+#include "refuse.bpf.h"
 
 /* No device has this index: redirecting there frees the packet, and unlike a shot on egress the
  * sender is told that it was sent. TCP then sees wire loss and not a full local queue, which it
@@ -28,7 +24,8 @@ struct hf_stage {
   __u32 drop;         /* out */
   __u32 name_length;  /* dns */
   __s32 dns_response; /* out: -1, or enum hf_dns_response */
-  __u32 dns_rule;     /* out: the one that wants it */
+  __u32 refusal;      /* out: of the first rule that dropped the packet */
+  __u32 rule;         /* out: the one that answers or refuses */
   __u32 direction;
 };
 
@@ -114,11 +111,15 @@ static long hf_apply_rule(__u32 index, void* context) {
   }
   if (stage->kind == HF_DNS) {
     stage->dns_response = rule->dns_response;
-    stage->dns_rule = id;
+    stage->rule = id;
     hf_count(stage->skb, id, HF_MATCHED); /* its bytes before they become an answer's */
     return 1;                             /* one answer */
   }
   if (!hf_rule_drops(stage->skb, rule, stage->kind, id, stage->direction)) return 0;
+  if (!stage->drop) {
+    stage->refusal = rule->refusal;
+    stage->rule = id;
+  }
   stage->drop = 1;
   /* Lost at random, it is gone, and later rules never see it; every blackhole counts it. */
   return stage->kind == HF_LOSS;
@@ -146,6 +147,14 @@ static __always_inline int hf_drop(const struct hf_packet* packet) {
   return packet->direction == HF_TO ? (int)bpf_redirect(HF_NOWHERE, 0) : HF_SHOT;
 }
 
+/* The end of a packet that rule `id` dropped. */
+static __always_inline int hf_end(struct __sk_buff* skb, const struct hf_packet* packet, __u32 id,
+                                  __u32 refusal) {
+  if (!config.use_refusals || !refusal || hf_refuse(skb, packet, refusal)) return hf_drop(packet);
+  hf_count(skb, id, HF_ANSWERED);
+  return hf_send_back(skb, packet);
+}
+
 static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_packet* packet,
                                         struct hf_stage* stage, const struct hf_bits* matched) {
   if (!hf_begin_stage(stage, matched, HF_DNS)) return HF_NEXT;
@@ -157,12 +166,9 @@ static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_p
   int lost = stage->dns_response == HF_DNS_TIMEOUT ||
              hf_make_answer(skb, packet, name_length, stage->dns_response);
 
-  hf_count(skb, stage->dns_rule, lost ? HF_DROPPED : HF_ANSWERED);
+  hf_count(skb, stage->rule, lost ? HF_DROPPED : HF_ANSWERED);
   if (lost) return hf_drop(packet);
-  /* Over lo a packet that is let through arrives where it came from; a redirect would lose its
-   * route. */
-  if (skb->ifindex == HF_LOOPBACK_IFINDEX) return HF_NEXT;
-  return bpf_redirect(skb->ifindex, packet->direction == HF_TO ? BPF_F_INGRESS : 0);
+  return hf_send_back(skb, packet);
 }
 
 /* One rule and no other, as nearly always: what the stages below would come to, without them. */
@@ -172,7 +178,9 @@ static __always_inline int hf_apply_lone(struct __sk_buff* skb, const struct hf_
     hf_count(skb, id, HF_SPARED);
     return HF_NEXT;
   }
-  return hf_rule_drops(skb, rule, rule->kind, id, packet->direction) ? hf_drop(packet) : HF_NEXT;
+  return hf_rule_drops(skb, rule, rule->kind, id, packet->direction)
+             ? hf_end(skb, packet, id, rule->refusal)
+             : HF_NEXT;
 }
 
 /* Every kind of fault in its turn, over all matched rules. */
@@ -193,7 +201,7 @@ static __noinline int hf_apply_stages(struct __sk_buff* skb, const struct hf_pac
   hf_run_stage(&stage, matched, HF_NOOP);
   hf_run_stage(&stage, matched, HF_BLACKHOLE);
   if (!stage.drop) hf_run_stage(&stage, matched, HF_LOSS);
-  if (stage.drop) return hf_drop(packet);
+  if (stage.drop) return hf_end(skb, packet, stage.rule, stage.refusal);
   return hf_apply_dns(skb, packet, &stage, matched);
 }
 
@@ -204,7 +212,7 @@ static __always_inline int hf_apply(struct __sk_buff* skb, const struct hf_packe
 
   if (narrow.now >= control.lease_deadline_ns) return HF_NEXT;
   narrow.flow = hf_flow_hash(packet);
-  narrow.is_syn = hf_is_syn(skb, packet);
+  hf_look_at_transport(skb, packet, &narrow);
   int spared = hf_is_protected(skb, packet);
   __u32 id = hf_lone(matched);
   if (id < HF_MAX_RULES) {

@@ -9,11 +9,11 @@
 #include <linux/udp.h>
 
 #include "match.bpf.h"
+#include "turn.bpf.h"
 
 #define HF_DNS_HEADER 12
 #define HF_DNS_MAX_NAME 255
 #define HF_DNS_QUESTION_TAIL 4 /* QTYPE and QCLASS */
-#define HF_LOOPBACK_IFINDEX 1
 
 struct hf_dns_scratch {
   __u8 wire[HF_NAME_BYTES];
@@ -100,12 +100,6 @@ static __noinline __u32 hf_match_name(struct __sk_buff* skb, const struct hf_pac
   return hf_none(bits) ? 0 : length;
 }
 
-static __always_inline __u16 hf_fold(__u32 sum) {
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return (__u16)~sum;
-}
-
 /* The UDP checksum over IPv6, which may not be left out (RFC 8200, 8.1). Written in place. */
 static __noinline int hf_sum_ipv6_udp(struct __sk_buff* skb, const struct hf_packet* packet,
                                       __u32 udp_length) {
@@ -133,31 +127,6 @@ static __noinline int hf_sum_ipv6_udp(struct __sk_buff* skb, const struct hf_pac
   return bpf_skb_store_bytes(skb, packet->transport_offset + 6, &folded, sizeof(folded), 0);
 }
 
-static __always_inline int hf_swap(struct __sk_buff* skb, __u32 first, __u32 second, __u8* a,
-                                   __u8* b, __u32 size) {
-  if (bpf_skb_load_bytes(skb, first, a, size) || bpf_skb_load_bytes(skb, second, b, size))
-    return -1;
-  return bpf_skb_store_bytes(skb, first, b, size, 0) || bpf_skb_store_bytes(skb, second, a, size, 0)
-             ? -1
-             : 0;
-}
-
-static __noinline int hf_shorten_ip(struct __sk_buff* skb, const struct hf_packet* packet,
-                                    __u32 udp_length) {
-  __be16 before, after;
-
-  if (packet->is_ipv6) {
-    after = bpf_htons(packet->transport_offset - packet->network_offset - sizeof(struct ipv6hdr) +
-                      udp_length);
-    return bpf_skb_store_bytes(skb, packet->network_offset + 4, &after, sizeof(after), 0);
-  }
-  after = bpf_htons(packet->transport_offset - packet->network_offset + udp_length);
-  if (bpf_skb_load_bytes(skb, packet->network_offset + 2, &before, sizeof(before))) return -1;
-  if (bpf_l3_csum_replace(skb, packet->network_offset + 10, before, after, sizeof(after)))
-    return -1;
-  return bpf_skb_store_bytes(skb, packet->network_offset + 2, &after, sizeof(after), 0);
-}
-
 /* Turns the query into its answer. 0, or -1 where the packet could not be rewritten: it must be
  * dropped then, since it may be half of each. */
 static __noinline int hf_make_answer(struct __sk_buff* skb, const struct hf_packet* packet,
@@ -167,18 +136,13 @@ static __noinline int hf_make_answer(struct __sk_buff* skb, const struct hf_pack
   __u32 end = dns + HF_DNS_HEADER + name_length + HF_DNS_QUESTION_TAIL;
   __u32 udp_length = end - udp;
   __be16 wire_length = bpf_htons(udp_length);
-  __u8 a[16], b[16];
+  __u8 a[2], b[2];
   __u8 flags[2];
   __u8 no_records[6] = {};
   __be16 no_sum = 0;
 
   if (skb->len > end && bpf_skb_change_tail(skb, end, 0)) return -1;
-  if (packet->is_ipv6
-          ? hf_swap(skb, packet->network_offset + 8, packet->network_offset + 24, a, b, 16)
-          : hf_swap(skb, packet->network_offset + 12, packet->network_offset + 16, a, b, 4))
-    return -1;
-  if (packet->has_ethernet && skb->ifindex != HF_LOOPBACK_IFINDEX && hf_swap(skb, 0, 6, a, b, 6))
-    return -1;
+  if (hf_swap_ends(skb, packet)) return -1;
   if (hf_swap(skb, udp, udp + 2, a, b, 2) || hf_shorten_ip(skb, packet, udp_length)) return -1;
   if (bpf_skb_load_bytes(skb, dns + 2, flags, sizeof(flags))) return -1;
   flags[0] = 0x80 | (flags[0] & 0x01);         /* QR, and RD as asked */

@@ -48,16 +48,25 @@ enum hf_loss_how {
   HF_LOSS_EVERY = 2,  /* each n-th */
 };
 
+/* What the sender of a packet that a blackhole swallows is told. */
+enum hf_refusal {
+  HF_SILENCE = 0,
+  HF_REFUSED = 1,     /* TCP: a reset, UDP: ICMP port unreachable; as from a closed port */
+  HF_UNREACHABLE = 2, /* ICMP host unreachable; as from the last router */
+};
+
 /* A probability is a threshold: it happens where a random 32-bit number is below; 1 << 32 is
  * always. */
 struct hf_rule {
   __u64 deadline_ns; /* CLOCK_MONOTONIC; from then on the rule is dead, whatever the agent does */
-  __u64 loss_threshold;              /* HF_LOSS; of a chain: in its good state */
-  __u32 kind;                        /* enum hf_kind */
-  __u32 dns_response;                /* HF_DNS: enum hf_dns_response */
-  __u32 loss_how;                    /* HF_LOSS: enum hf_loss_how */
-  __u32 loss_every;                  /* HF_LOSS_EVERY: 1 or more */
-  __u32 syn_only;                    /* HF_LOSS: only TCP packets with SYN are matched */
+  __u64 loss_threshold; /* HF_LOSS; of a chain: in its good state */
+  __u32 kind;           /* enum hf_kind */
+  __u32 dns_response;   /* HF_DNS: enum hf_dns_response */
+  __u32 loss_how;       /* HF_LOSS: enum hf_loss_how */
+  __u32 loss_every;     /* HF_LOSS_EVERY: 1 or more */
+  __u32 refusal;        /* HF_BLACKHOLE: enum hf_refusal */
+  __u32 syn_only;       /* only TCP packets with SYN are matched: those that open a connection */
+  __u32 pad;
   __u32 flow_seed;                   /* which flows: differs from rule to rule */
   __u64 chain_to_bad, chain_to_good; /* HF_LOSS_CHAIN: after each packet */
   __u64 chain_loss_in_bad;
@@ -120,7 +129,8 @@ struct hf_config {
   __u8 use_syn;        /* some rule is about SYNs only */
   __u8 use_flows;      /* … about a share of the flows */
   __u8 use_pulses;     /* … comes and goes */
-  __u8 pad[2];
+  __u8 use_refusals;   /* … tells the sender */
+  __u8 pad[1];
 };
 
 /* Written by the programs alone, once a tick, hence on a cache line of its own. */
@@ -160,10 +170,10 @@ struct hf_name_value {
 struct hf_counters {
   __u64 matched_packets, matched_bytes;
   __u64 dropped_packets, dropped_bytes;
-  __u64 answered_packets;
-  __u64 spared_packets; /* matched, but to or from a protected endpoint: let through */
-  __u64 random;         /* where this CPU's random numbers for the rule are; 0: not begun */
-  __u64 bursts;         /* of lost packets, where the loss remembers; a cache line in all */
+  __u64 answered_packets; /* DNS queries; and what a blackhole refused, beside dropping it */
+  __u64 spared_packets;   /* matched, but to or from a protected endpoint: let through */
+  __u64 random;           /* where this CPU's random numbers for the rule are; 0: not begun */
+  __u64 bursts;           /* of lost packets, where the loss remembers; a cache line in all */
 };
 
 #ifdef __cplusplus
@@ -172,7 +182,7 @@ struct hf_counters {
 #define HF_ASSERT _Static_assert
 #endif
 HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
-HF_ASSERT(sizeof(struct hf_rule) == 96, "hf_rule");
+HF_ASSERT(sizeof(struct hf_rule) == 104, "hf_rule");
 HF_ASSERT(sizeof(struct hf_loss_state) == 64, "hf_loss_state");
 HF_ASSERT(sizeof(struct hf_config) == 28, "hf_config");
 HF_ASSERT(sizeof(struct hf_clock) == 64, "hf_clock");
@@ -183,7 +193,7 @@ HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
 HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
 HF_ASSERT(sizeof(struct hf_counters) == 64, "hf_counters");
 HF_ASSERT(sizeof(struct hf_control) ==
-              8 + 32 * (2 + 4 + 4 + 4) + 24 * HF_MAX_PROTECTED + 96 * HF_MAX_RULES,
+              8 + 32 * (2 + 4 + 4 + 4) + 24 * HF_MAX_PROTECTED + 104 * HF_MAX_RULES,
           "hf_control");
 
 #endif

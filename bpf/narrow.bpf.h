@@ -5,15 +5,19 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
-/* The flags of a TCP header (RFC 9293, 3.1): octet 13, SYN its second bit. */
-#define HF_TCP_FLAGS 13
+/* The flags of a TCP header (RFC 9293, 3.1). */
+#define HF_TCP_FLAGS 13 /* octet */
+#define HF_TCP_FIN 0x01
 #define HF_TCP_SYN 0x02
+#define HF_TCP_RST 0x04
+#define HF_TCP_ACK 0x10
 
 /* What rules are narrowed by, found out once for a packet. */
 struct hf_narrow {
   __u64 now;
   __u64 flow; /* hash of the connection */
   __u32 is_syn;
+  __u32 is_refusal; /* a TCP reset or an ICMP error */
 };
 
 /* The last steps of SplitMix64: every bit of the result depends on every bit of `z`. */
@@ -38,13 +42,28 @@ static __always_inline __u64 hf_flow_hash(const struct hf_packet* packet) {
                 hf_end_hash(&packet->remote, packet->remote_port) + packet->protocol);
 }
 
-/* Whether this is a TCP packet that opens a connection: a SYN or the SYN-ACK that answers it. */
-static __always_inline __u32 hf_is_syn(struct __sk_buff* skb, const struct hf_packet* packet) {
-  __u8 flags = 0;
+/* ICMP messages that report an error (RFC 792, RFC 4443 2.1: types below 128). */
+static __always_inline __u32 hf_is_icmp_error(__u8 protocol, __u8 type) {
+  if (protocol == HF_IPPROTO_ICMPV6) return type < 128;
+  return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
 
-  if (!config.use_syn || packet->protocol != IPPROTO_TCP || !packet->remote_port) return 0;
-  if (bpf_skb_load_bytes(skb, packet->transport_offset + HF_TCP_FLAGS, &flags, 1)) return 0;
-  return flags & HF_TCP_SYN;
+/* SYNs and the SYN-ACKs that answer them open a connection; resets and ICMP errors must neither be
+ * refused in turn nor be kept back by the rule that made them. */
+static __always_inline void hf_look_at_transport(struct __sk_buff* skb,
+                                                 const struct hf_packet* packet,
+                                                 struct hf_narrow* narrow) {
+  __u8 octet = 0;
+
+  if (!config.use_syn && !config.use_refusals) return;
+  if (packet->protocol == IPPROTO_TCP && packet->remote_port) {
+    if (bpf_skb_load_bytes(skb, packet->transport_offset + HF_TCP_FLAGS, &octet, 1)) return;
+    narrow->is_syn = octet & HF_TCP_SYN;
+    narrow->is_refusal = octet & HF_TCP_RST;
+  } else if (packet->protocol == IPPROTO_ICMP || packet->protocol == HF_IPPROTO_ICMPV6) {
+    if (bpf_skb_load_bytes(skb, packet->transport_offset, &octet, 1)) return;
+    narrow->is_refusal = hf_is_icmp_error(packet->protocol, octet);
+  }
 }
 
 /* Whether the rule has nothing to do with the packet after all. */
@@ -52,6 +71,7 @@ static __always_inline int hf_passes_by(const struct hf_rule* rule,
                                         const struct hf_narrow* narrow) {
   if (narrow->now >= rule->deadline_ns) return 1;
   if (config.use_syn && rule->syn_only && !narrow->is_syn) return 1;
+  if (config.use_refusals && rule->refusal && narrow->is_refusal) return 1;
   if (config.use_flows && rule->flow_threshold &&
       (hf_mix(narrow->flow ^ rule->flow_seed) >> 32) >= rule->flow_threshold)
     return 1;

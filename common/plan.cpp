@@ -93,6 +93,18 @@ std::string_view to_string(Direction direction) {
   return "?";
 }
 
+std::string_view to_string(BlackholeHow how) {
+  switch (how) {
+    case BlackholeHow::drop:
+      return "drop";
+    case BlackholeHow::refuse:
+      return "refuse";
+    case BlackholeHow::unreachable:
+      return "unreachable";
+  }
+  return "?";
+}
+
 std::string_view to_string(DnsResponse response) {
   switch (response) {
     case DnsResponse::nxdomain:
@@ -146,6 +158,9 @@ std::string describe(const Match& match) {
   if (!match.local_ports.empty()) {
     text += fmt::format(" (own port {})", format_ports(match.local_ports));
   }
+  if (match.new_connections) {
+    text += ", what opens a connection";
+  }
   if (match.flows < 1) {
     text += fmt::format(", {} of the connections", format_percent({match.flows}));
   }
@@ -189,7 +204,7 @@ std::string describe_parameters(const Action& action) {
     case FaultKind::noop:
       return "noop";
     case FaultKind::blackhole:
-      return "blackhole (drop)";
+      return fmt::format("blackhole ({})", to_string(action.blackhole.how));
     case FaultKind::loss:
       return "loss " + action.loss.written;
     case FaultKind::dns: {

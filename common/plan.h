@@ -53,8 +53,9 @@ struct Match {
   std::vector<PortRange> local_ports;  // the target's own
   Protocol protocol = Protocol::any;
   Direction direction = Direction::to;
-  double flows =
-      1;  // share of the connections, above 0, at most 1; a connection is in or out for life
+  // Share of the connections, above 0, at most 1. A connection is in or out for life.
+  double flows = 1;
+  bool new_connections = false;  // only TCP packets that open a connection: SYN and SYN-ACK
 };
 
 // Where. Exactly one of node, netns, pid and interface (interface may be together with netns or
@@ -70,7 +71,9 @@ struct Target {
 
 enum class FaultKind { noop, blackhole, loss, dns };
 
-enum class BlackholeHow { drop };
+// drop: silence. refuse: as from a closed port (TCP reset, ICMP port unreachable). unreachable: as
+// from the last router (ICMP host unreachable).
+enum class BlackholeHow { drop, refuse, unreachable };
 enum class DnsResponse { nxdomain, servfail, refused, timeout };
 
 struct BlackholeParams {
@@ -86,9 +89,8 @@ struct LossParams {
     double to_bad = 0, to_good = 1;  // above 0, at most 1
     double loss_in_good = 0, loss_in_bad = 1;
   } chain;
-  int every = 0;          // each one of so many packets; 1 or more
-  bool syn_only = false;  // of TCP packets with SYN alone: those that open a connection
-  std::string written;    // in words: "10% in bursts of 4"
+  int every = 0;        // each one of so many packets; 1 or more
+  std::string written;  // in words: "10% in bursts of 4"
 
   double expected_share() const;  // of the matched packets in the long run, 0 to 1
 };
@@ -176,6 +178,7 @@ std::string_view to_string(FaultKind kind);
 std::string_view to_string(Protocol protocol);
 std::string_view to_string(Direction direction);
 std::string_view to_string(DnsResponse response);
+std::string_view to_string(BlackholeHow how);
 std::string_view to_string(When when);
 // "port 443", "ports 8000-8100" list form: "443, 8000-8100".
 std::string format_ports(const std::vector<PortRange>& ports);

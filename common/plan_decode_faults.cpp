@@ -80,8 +80,8 @@ void decode_dns(Reader& reader, MapReader& action_map, Action& action) {
 }
 
 constexpr const char* kShare = "above 0%, at most 100%";
-const std::vector<std::string> kLossKeys = {"percent",        "correlation", "burstLength",
-                                            "gilbertElliott", "every",       "packets"};
+const std::vector<std::string> kLossKeys = {"percent", "correlation", "burstLength",
+                                            "gilbertElliott", "every"};
 
 void decode_gilbert_elliott(Reader& reader, const MapReader& loss, LossParams& params) {
   MapReader map(reader, loss.get("gilbertElliott"), loss.path("gilbertElliott"),
@@ -201,15 +201,6 @@ void decode_loss(Reader& reader, const MapReader& map, Action& action) {
   } else if (map.has("percent")) {
     decode_percent(reader, map, params);
   }
-  if (map.has("packets") &&
-      reader.word(map.get("packets"), map.path("packets"), {"all", "syn"}) == 1U) {
-    params.syn_only = true;
-    params.written += " of SYNs";
-    if (action.match.protocol != Protocol::any && action.match.protocol != Protocol::tcp) {
-      reader.report(map.get("packets"), map.path("packets"), "only TCP has SYNs", "protocol tcp");
-    }
-    action.match.protocol = Protocol::tcp;
-  }
 }
 
 }  // namespace
@@ -231,7 +222,11 @@ void decode_parameters(Reader& reader, MapReader& map, Action& action) {
   if (action.fault == FaultKind::blackhole && map.has("blackhole")) {
     MapReader parameters(reader, map.get("blackhole"), map.path("blackhole"), {"how"});
     if (parameters.has("how")) {
-      reader.word(parameters.get("how"), parameters.path("how"), {"drop"});
+      action.blackhole.how =
+          static_cast<BlackholeHow>(reader
+                                        .word(parameters.get("how"), parameters.path("how"),
+                                              {"drop", "refuse", "unreachable"})
+                                        .value_or(0));
     }
   } else if (action.fault == FaultKind::loss && map.require("loss", "{percent: 10%}")) {
     decode_loss(reader, MapReader(reader, map.get("loss"), map.path("loss"), kLossKeys), action);

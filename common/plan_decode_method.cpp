@@ -134,7 +134,16 @@ Match decode_match(Reader& reader, const YAML::Node& node, const std::string& pa
     match.flows = reader.share(map.get("flows"), map.path("flows")).value_or(1);
   }
   if (map.has("connections")) {
-    reader.word(map.get("connections"), map.path("connections"), {"all"});
+    match.new_connections =
+        reader.word(map.get("connections"), map.path("connections"), {"all", "new"}) == 1U;
+  }
+  if (match.new_connections) {
+    if (match.protocol != Protocol::any && match.protocol != Protocol::tcp) {
+      reader.report(map.get("connections"), map.path("connections"),
+                    fmt::format("{} opens no connections", to_string(match.protocol)),
+                    "protocol tcp, or connections: all");
+    }
+    match.protocol = Protocol::tcp;
   }
   if (match.protocol == Protocol::icmp && (!match.ports.empty() || !match.local_ports.empty())) {
     reader.report(map.get("protocol"), map.path("protocol"), "icmp has no ports",

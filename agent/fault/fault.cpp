@@ -29,6 +29,7 @@ __u64 probability_threshold(double probability) {
 
 CompiledFault compile_fault(const plan::Action& action) {
   CompiledFault compiled = fault_type(action.fault).compile(action);
+  compiled.rule.syn_only = action.match.new_connections ? 1 : 0;
   if (action.match.flows < 1) {
     // 0 would be all of them.
     compiled.rule.flow_threshold = std::max<__u64>(probability_threshold(action.match.flows), 1);

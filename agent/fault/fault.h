@@ -28,7 +28,7 @@ struct FaultType {
 
 const FaultType& fault_type(plan::FaultKind kind);
 
-// The action's rule: what its kind says, and what all kinds share (flows, pulse). Which flows a
+// The action's rule: what its kind says, and what all kinds share (connections, flows, pulse). Which flows a
 // share means differs from call to call.
 CompiledFault compile_fault(const plan::Action& action);
 

@@ -10,7 +10,6 @@ CompiledFault compile(const plan::Action& action) {
   CompiledFault compiled;
   hf_rule& rule = compiled.rule;
   rule.kind = HF_LOSS;
-  rule.syn_only = loss.syn_only ? 1 : 0;
   switch (loss.how) {
     case plan::LossParams::How::random:
       rule.loss_how = HF_LOSS_RANDOM;

@@ -111,6 +111,12 @@ test_example_blackhole() {
   expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
 }
 
+test_example_refuse() {
+  lab up
+  expect_run "$E2E_ROOT/experiments/refuse.yaml" held 0
+  expect_eq "clients were told" true "$(report '.actions[0].counters.answeredPackets > 0')"
+}
+
 test_example_loss() {
   lab up
   expect_run "$E2E_ROOT/experiments/loss.yaml" held 0

@@ -130,11 +130,18 @@ TEST(PlanLoss, CorrelationIsTheShareOfThoseThatShareAFate) {
   EXPECT_DOUBLE_EQ(1 - chain.to_bad - chain.to_good, 0.25);
 }
 
-TEST(PlanLoss, OfSynsIsOfTcp) {
-  const auto outcome = parse(loss_action("percent: 10%, packets: syn"));
+TEST(PlanYaml, WhatOpensAConnectionIsOfTcp) {
+  const auto outcome = parse(
+      "    - {name: a, fault: blackhole, duration: 1s, target: {netns: e}, match: {connections: "
+      "new}, blackhole: {how: refuse}}\n");
   ASSERT_TRUE(outcome.experiment);
-  EXPECT_TRUE(loss_of(outcome).syn_only);
-  EXPECT_EQ(outcome.experiment->method[0].match.protocol, Protocol::tcp);
+  const Action& action = outcome.experiment->method[0];
+  EXPECT_TRUE(action.match.new_connections);
+  EXPECT_EQ(action.match.protocol, Protocol::tcp);
+  EXPECT_EQ(describe_fault(action), "blackhole (refuse)");
+  EXPECT_TRUE(says(parse("    - {name: a, fault: blackhole, duration: 1s, target: {netns: e}, "
+                         "match: {connections: new, protocol: udp}}\n"),
+                   "udp opens no connections"));
 }
 
 TEST(PlanLoss, RefusesWhatCanNotBe) {
@@ -155,7 +162,6 @@ TEST(PlanLoss, RefusesWhatCanNotBe) {
       {"gilbertElliott: {goodToBad: 0%, badToGood: 5%}", "above 0%"},
       {"gilbertElliott: {goodToBad: 1%}", "badToGood"},
       {"gilbertElliott: {goodToBad: 1%, badToGood: 5%, lossInBad: 0%}", "no loss at all"},
-      {"percent: 10%, packets: first", "syn"},
   };
   for (const auto& [parameters, words] : refused) {
     const auto outcome = parse(loss_action(parameters));

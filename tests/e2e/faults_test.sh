@@ -1,0 +1,98 @@
+#!/bin/bash
+# What real clients see of a fault: IPv4 and IPv6, over the lab's cables and over loopback, on connections new and old.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+: "${HOLDFAST:=$E2E_ROOT/build/bin/holdfast}"
+
+readonly OUT=$E2E_TMP/out
+# Server a, seen from the lab's client, and servers of the client's own.
+readonly CABLE=(10.77.0.11 fd77::11) LOOPBACK=(127.0.0.1 ::1)
+RUN_OPTIONS=()
+
+plan() { # MATCH BLACKHOLE
+  cat <<YAML
+apiVersion: holdfast/v1
+kind: Experiment
+metadata: {name: what-clients-see}
+spec:
+  prometheus: {url: "http://10.77.0.5:9090", netns: hf-$HOLDFAST_LAB-mon}
+  steadyStateHypothesis:
+    baseline: 0s
+    probes: [{name: the edge is up, type: prometheus, query: 'up{job="haproxy"}', tolerance: ">= 1"}]
+  method:
+    - name: refuse
+      fault: blackhole
+      duration: 2m
+      target: {netns: hf-$HOLDFAST_LAB-client}
+      match: $1
+      blackhole: $2
+YAML
+}
+
+# see MATCH BLACKHOLE – what a client sees under the fault, on standard output, sorted. The client has connected before.
+see() {
+  local run status=0
+  plan "$1" "$2" >"$E2E_TMP/plan.yaml"
+  coproc CLIENT { in_lab client python3 "$E2E_ROOT/tests/e2e/refusal_client.py" "${CABLE[@]}" "${LOOPBACK[@]}"; }
+  E2E_PIDS+=("$CLIENT_PID")
+  local client=$CLIENT_PID from=${CLIENT[0]} to=${CLIENT[1]} line
+  read -r -t 20 line <&"$from" || fail "the client could not connect"
+  expect_eq "the client" connected "$line"
+  env --default-signal=INT "$HOLDFAST" run "$E2E_TMP/plan.yaml" --output "$OUT" "${RUN_OPTIONS[@]}" \
+    >"$E2E_TMP/log" 2>&1 </dev/null &
+  run=$!
+  E2E_PIDS+=("$run")
+  wait_for 30 "the fault to be injected" grep -q ' injected:' "$E2E_TMP/log"
+  echo go >&"$to"
+  timeout 100 cat <&"$from" | sort >"$E2E_TMP/seen"
+  wait "$client" || fail "the client failed"
+  kill -INT "$run"
+  wait "$run" || status=$?
+  expect_eq "exit code of the run: $(<"$E2E_TMP/log")" 5 "$status"
+}
+
+# expected NEW ESTABLISHED UDP – of every address.
+expected() {
+  local address
+  for address in "${CABLE[@]}" "${LOOPBACK[@]}"; do
+    printf '%s\n' "$address new $1" "$address established $2" "$address udp $3"
+  done | sort
+}
+
+readonly EVERYTHING='{addresses: [10.77.0.11, "fd77::11", 127.0.0.1, "::1"], ports: [8080], direction: to}'
+
+test_refused() {
+  lab up
+  see "$EVERYTHING" '{how: refuse}'
+  expect_eq "what the client sees" "$(expected ECONNREFUSED ECONNRESET ECONNREFUSED)" "$(<"$E2E_TMP/seen")"
+  expect_eq "all of it is answered" true \
+    "$(jq '.actions[0].counters | .answeredPackets == .droppedPackets and .droppedPackets >= 12' "$OUT/report.json")"
+}
+
+test_refused_on_clsact() {
+  RUN_OPTIONS=(--mechanism clsact)
+  test_refused
+}
+
+test_unreachable() {
+  lab up
+  see "$EVERYTHING" '{how: unreachable}'
+  expect_eq "what the client sees" "$(expected EHOSTUNREACH timeout EHOSTUNREACH)" "$(<"$E2E_TMP/seen")"
+}
+
+# UDP is none of it: there is nobody on these ports.
+test_new_connections_alone() {
+  lab up
+  see "${EVERYTHING%\}}, connections: new}" '{how: refuse}'
+  expect_eq "what the client sees" "$(expected ECONNREFUSED ok ECONNREFUSED)" "$(<"$E2E_TMP/seen")"
+}
+
+# Both directions: the answers must not be caught themselves.
+test_refused_both_ways() {
+  lab up
+  see "${EVERYTHING/direction: to/direction: both}" '{how: refuse}'
+  expect_eq "what the client sees" "$(expected ECONNREFUSED ECONNRESET ECONNREFUSED)" "$(<"$E2E_TMP/seen")"
+}
+
+run_case "$@"
