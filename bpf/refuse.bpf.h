@@ -9,15 +9,17 @@
 #define HF_ICMP_HEADER 8
 #define HF_PSEUDO_HEADER 40
 /* Of the packet that it is about, an ICMP error quotes the IP header and 8 octets: the ports, and
- * where TCP was (RFC 792; RFC 4443 asks for more, which no receiver needs). */
+ * where TCP was (RFC 792; RFC 4443 asks for more, which no receiver needs). Of TCP all of its
+ * header: the kernel cuts no packet before the checksum that it has still to fill in. */
 #define HF_QUOTED 8
+#define HF_QUOTED_MOST HF_TCP_HEADER
 
 /* What checksums are computed over: the pseudo-header of IPv6 (RFC 8200, 8.1), and a TCP header or
  * an ICMP message. IPv4's comes to the same, since the prefix of mapped addresses adds nothing in
  * one's complement. */
 struct hf_refusal_scratch {
   __u8 pseudo[HF_PSEUDO_HEADER];
-  __u8 message[HF_ICMP_HEADER + sizeof(struct ipv6hdr) + HF_QUOTED];
+  __u8 message[HF_ICMP_HEADER + sizeof(struct ipv6hdr) + HF_QUOTED_MOST];
   __u8 outer[sizeof(struct ipv6hdr)];
 };
 
@@ -84,17 +86,27 @@ static __noinline int hf_make_reset(struct __sk_buff* skb, const struct hf_packe
   return bpf_skb_store_bytes(skb, tcp, header, HF_TCP_HEADER, 0) ? -1 : 0;
 }
 
-/* Writes the IP header and the ICMP header in front of what is quoted, with their checksums. Type
- * and code are in the message already; `size` is that of an IP header. */
+/* Writes the IP header and the ICMP header in front of what is quoted, with their checksums. `size`
+ * is that of an IP header, behind which `cut` octets are quoted. */
 static __always_inline int hf_store_icmp(struct __sk_buff* skb, const struct hf_packet* packet,
-                                         struct hf_refusal_scratch* scratch, const __u32 size) {
+                                         __u32 refusal, const __u32 size, const __u32 cut) {
+  const __u32 length = HF_ICMP_HEADER + size + cut;
+  struct hf_refusal_scratch* scratch = hf_begin_refusal(packet, HF_IPPROTO_ICMPV6, length);
+
+  if (!scratch) return -1;
+  if (size == sizeof(struct ipv6hdr)) {
+    scratch->message[0] = 1;                                 /* destination unreachable */
+    scratch->message[1] = refusal == HF_UNREACHABLE ? 3 : 4; /* address, port */
+  } else {
+    scratch->message[0] = 3;
+    scratch->message[1] = refusal == HF_UNREACHABLE ? 1 : 3; /* host, port */
+  }
   __u32 ip = packet->network_offset;
   __u8* outer = scratch->outer;
   __u8* quoted = scratch->message + HF_ICMP_HEADER;
-  const __u32 length = HF_ICMP_HEADER + size + HF_QUOTED;
   __s64 sum;
 
-  if (bpf_skb_load_bytes(skb, ip + size + HF_ICMP_HEADER, quoted, size + HF_QUOTED)) return -1;
+  if (bpf_skb_load_bytes(skb, ip + size + HF_ICMP_HEADER, quoted, size + cut)) return -1;
   if (size == sizeof(struct ipv6hdr)) {
     sum = bpf_csum_diff(0, 0, (__be32*)scratch, HF_PSEUDO_HEADER + length, 0);
     outer[0] = 0x60;
@@ -131,25 +143,22 @@ static __always_inline int hf_store_icmp(struct __sk_buff* skb, const struct hf_
 static __noinline int hf_make_unreachable(struct __sk_buff* skb, const struct hf_packet* packet,
                                           __u32 refusal) {
   const __u32 size = packet->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-  const __u32 kept = packet->network_offset + size + HF_QUOTED;
+  const int is_tcp = packet->protocol == IPPROTO_TCP;
+  const __u32 kept = packet->network_offset + size + (is_tcp ? HF_QUOTED_MOST : HF_QUOTED);
   __u8 a[6], b[6];
+  int failed;
 
   /* Options and extension headers would have to be quoted, too. */
   if (packet->transport_offset != packet->network_offset + size || skb->len < kept) return -1;
   if (skb->len > kept && bpf_skb_change_tail(skb, kept, 0)) return -1;
   if (bpf_skb_adjust_room(skb, size + HF_ICMP_HEADER, BPF_ADJ_ROOM_MAC, 0)) return -1;
-  struct hf_refusal_scratch* scratch = hf_begin_refusal(
-      packet, HF_IPPROTO_ICMPV6, HF_ICMP_HEADER + sizeof(struct ipv6hdr) + HF_QUOTED);
-  if (!scratch) return -1;
-  if (packet->is_ipv6) {
-    scratch->message[0] = 1;                                 /* destination unreachable */
-    scratch->message[1] = refusal == HF_UNREACHABLE ? 3 : 4; /* address, port */
-    if (hf_store_icmp(skb, packet, scratch, sizeof(struct ipv6hdr))) return -1;
-  } else {
-    scratch->message[0] = 3;
-    scratch->message[1] = refusal == HF_UNREACHABLE ? 1 : 3; /* host, port */
-    if (hf_store_icmp(skb, packet, scratch, sizeof(struct iphdr))) return -1;
-  }
+  if (packet->is_ipv6)
+    failed = is_tcp ? hf_store_icmp(skb, packet, refusal, sizeof(struct ipv6hdr), HF_QUOTED_MOST)
+                    : hf_store_icmp(skb, packet, refusal, sizeof(struct ipv6hdr), HF_QUOTED);
+  else
+    failed = is_tcp ? hf_store_icmp(skb, packet, refusal, sizeof(struct iphdr), HF_QUOTED_MOST)
+                    : hf_store_icmp(skb, packet, refusal, sizeof(struct iphdr), HF_QUOTED);
+  if (failed) return -1;
   return packet->has_ethernet && skb->ifindex != HF_LOOPBACK_IFINDEX && hf_swap(skb, 0, 6, a, b, 6)
              ? -1
              : 0;

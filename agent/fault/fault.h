@@ -28,8 +28,8 @@ struct FaultType {
 
 const FaultType& fault_type(plan::FaultKind kind);
 
-// The action's rule: what its kind says, and what all kinds share (connections, flows, pulse). Which flows a
-// share means differs from call to call.
+// The action's rule: what its kind says, and what all kinds share (connections, flows, pulse).
+// Which flows a share means differs from call to call.
 CompiledFault compile_fault(const plan::Action& action);
 
 // A probability as the programs compare it with 32 random bits (holdfast_abi.h).

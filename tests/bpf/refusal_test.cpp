@@ -140,6 +140,23 @@ TEST_F(Refusals, IcmpErrorsQuoteThePacket) {
   }
 }
 
+// All of its header: the kernel cuts nothing before a checksum that it has still to fill in.
+TEST_F(Refusals, OfTcpTheWholeHeaderIsQuoted) {
+  for (const Ends& ends : kFamilies) {
+    refuse(HF_UNREACHABLE);
+    const Bytes syn = segment(ends, kSyn, 100);
+    const auto answer = send(syn);
+    ASSERT_EQ(answer.verdict, kAnswered);
+    const std::size_t ip = ends.ipv6 ? kIpv6 : kIpv4, icmp = kEthernet + ip;
+    ASSERT_EQ(answer.packet.size(), icmp + 8 + ip + 20);
+    EXPECT_EQ(slice(answer.packet, icmp + 8, answer.packet.size()),
+              slice(syn, kEthernet, kEthernet + ip + 20));
+    EXPECT_EQ(sum_of(ends.ipv6 ? with_pseudo_header(answer.packet, true, IPPROTO_ICMPV6)
+                               : slice(answer.packet, icmp, answer.packet.size())),
+              0xffffU);
+  }
+}
+
 TEST_F(Refusals, ThePeerIsToldOfWhatItSent) {
   refuse(HF_REFUSED);
   const auto answer = run_program(maps_->program_fd(HF_FROM, true),

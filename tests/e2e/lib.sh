@@ -99,6 +99,14 @@ expect_host() {
   done
 }
 
+_stands_still() { ! cat "/proc/$1"/task/*/status | grep '^State:' | grep -qv '^State:[[:space:]]*T'; }
+
+# stop_process PID – SIGSTOP; returns when all of its threads stand still.
+stop_process() {
+  kill -STOP "$1"
+  wait_for 10 "process $1 to stop" _stands_still "$1"
+}
+
 # What a case started besides its lab, to be ended with it.
 E2E_OTHER_LABS=() E2E_PIDS=()
 # A function that removes what a test file makes besides.

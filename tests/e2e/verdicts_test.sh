@@ -11,8 +11,9 @@ readonly OUT=$E2E_TMP/out
 RUN_OPTIONS=()  # further options of `holdfast run`
 
 # A plan whose namespaces are those of this test's lab.
+# E2E_SLOW: this machine can't be sure to carry the lab's whole load (an emulated one), so less of it has to be answered.
 plan_for_this_lab() {
-  sed "s/hf-lab-/hf-$HOLDFAST_LAB-/g" "$1" >"$E2E_TMP/plan.yaml"
+  sed -e "s/hf-lab-/hf-$HOLDFAST_LAB-/g" -e "${E2E_SLOW:+s/tolerance: \">= 75\"/tolerance: \">= 10\"/}" "$1" >"$E2E_TMP/plan.yaml"
   echo "$E2E_TMP/plan.yaml"
 }
 
@@ -63,7 +64,7 @@ test_inconclusive_with_prometheus_stopped() {
   local prometheus
   lab up
   prometheus=$(lab status --json | jq -r '.services[] | select(.service == "prometheus").pid')
-  kill -STOP "$prometheus"
+  stop_process "$prometheus"
   expect_run "$E2E_ROOT/experiments/quickstart.yaml" inconclusive 4
 }
 
@@ -83,7 +84,7 @@ test_inconclusive_when_prometheus_vanishes_midway() {
   # As soon as the fault is there: the edge holds server a for down.
   (
     wait_for 60 "the edge to miss server a" edge_holds_server_a DOWN
-    kill -STOP "$prometheus"
+    stop_process "$prometheus"
   ) &
   E2E_PIDS+=($!)
   expect_run "$E2E_ROOT/experiments/quickstart.yaml" inconclusive 4
@@ -214,7 +215,7 @@ test_clsact_killed_with_its_reaper_is_swept_by_the_next_run() {
   start_run_and_wait_for_its_fault
   child=$(pgrep -P "$RUN") || fail "no reaper runs"
   # The reaper first: a stopped parent can't do anything meanwhile.
-  kill -STOP "$RUN"
+  stop_process "$RUN"
   kill -KILL "$child"
   kill -KILL "$RUN"
   wait "$RUN" || true

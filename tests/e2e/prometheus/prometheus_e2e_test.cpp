@@ -254,7 +254,7 @@ TEST(PrometheusOutage, HangingComingBackAndGone) {
   const auto passes = [&] { return evaluator->evaluate(probe).status == Status::ok; };
   ASSERT_TRUE(eventually(passes));
 
-  server.process().signal(SIGSTOP);
+  server.process().stop();
   const auto hanging = evaluator->evaluate(probe);
   EXPECT_EQ(hanging.status, Status::no_data);
   EXPECT_THAT(hanging.detail, AllOf(HasSubstr("no answer"), HasSubstr("within 500 ms")));

@@ -99,6 +99,12 @@ void Process::signal(int number) const {
   }
 }
 
+void Process::stop() {
+  signal(SIGSTOP);
+  siginfo_t stopped{};
+  ::waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED);
+}
+
 void Process::kill() {
   if (pid_ > 0) {
     ::kill(pid_, SIGKILL);

@@ -41,6 +41,7 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void signal(int number) const;
+  void stop();  // SIGSTOP, and wait until all of its threads stand still
   void kill();  // and wait for it
   bool running();
 
