@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/delay/delay_statistics.h"
 #include "common/plan.h"
 #include "common/result.h"
 
@@ -18,6 +19,10 @@ struct Counters {
   std::uint64_t answered_packets = 0;
   std::uint64_t spared_packets = 0;
   std::uint64_t bursts = 0;  // of lost packets, for losses that have a memory
+  std::uint64_t undelayed_packets =
+      0;                    // matched by a latency, but the delay line did not take them
+  DelaySummary delays{};    // that a latency gave
+  Duration lateness_p99{};  // 99 in 100 of those went on at most so much too late
 };
 
 // What an action came to on this node.

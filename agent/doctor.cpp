@@ -177,6 +177,23 @@ Finding attach(const Features& features) {
   return finding;
 }
 
+// By what latency delays packets, and why by that.
+Finding delay(const Features& features) {
+  if (features.tun.state == Availability::no) {
+    return Finding{.id = "delay",
+                   .title = "delays",
+                   .status = FindingStatus::degraded,
+                   .found = fmt::format("no TUN/TAP ({})", features.tun.detail),
+                   .consequence = "latency can't be injected; all other faults can",
+                   .cure = "modprobe tun; in a container: let it have /dev/net/tun"};
+  }
+  return ok(
+      "delay", "delays",
+      fmt::format("by the delay line on a TAP, in order and without a change of qdiscs; netem is "
+                  "{} and not needed",
+                  features.netem.yes() ? "there" : "absent"));
+}
+
 Finding btf(const Features& features) {
   if (features.node.btf) {
     return ok("btf", "BTF", "/sys/kernel/btf/vmlinux");
@@ -255,7 +272,6 @@ void add_optional(const Features& features, std::vector<Finding>& findings) {
   const std::array optional{
       Optional{"netem", "netem", features.netem},
       Optional{"ifb", "ifb", features.ifb},
-      Optional{"tun", "TUN/TAP", features.tun},
       Optional{"nf-tables", "nf_tables", features.nf_tables},
   };
   for (const Optional& item : optional) {
@@ -271,11 +287,14 @@ void add_optional(const Features& features, std::vector<Finding>& findings) {
   }
 }
 
-std::vector<std::string> fault_names() {
+std::vector<std::string> fault_names(const Features& features) {
   std::vector<std::string> names;
   for (const auto kind : {plan::FaultKind::noop, plan::FaultKind::blackhole, plan::FaultKind::loss,
                           plan::FaultKind::dns}) {
     names.emplace_back(plan::to_string(kind));
+  }
+  if (features.tun.state != Availability::no) {
+    names.emplace_back(plan::to_string(plan::FaultKind::latency));
   }
   return names;
 }
@@ -307,6 +326,7 @@ Examination examine(const Features& features) {
   add_required(features, privileged, findings);
   if (privileged && features.bpf.yes()) {
     findings.push_back(attach(features));
+    findings.push_back(delay(features));
   }
   findings.push_back(btf(features));
   for (auto& finding : {jit(features), memlock(features), clock_tick(features)}) {
@@ -321,7 +341,7 @@ Examination examine(const Features& features) {
   examination.can_inject = missing == findings.end();
   if (examination.can_inject) {
     examination.mechanism = features.attach_mechanism();
-    examination.faults = fault_names();
+    examination.faults = fault_names(features);
     examination.verdict =
         fmt::format("this node can inject {}{}{}", fmt::join(examination.faults, ", "),
                     examination.mechanism.empty() ? "" : " by ", examination.mechanism);

@@ -192,7 +192,10 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
       {"holdfast_action_answered_packets_total", "DNS queries that the fault answered itself.",
        &Counters::answered_packets},
       {"holdfast_action_spared_packets_total",
-       "Packets that were matched and let through, being protected.", &Counters::spared_packets}};
+       "Packets that were matched and let through, being protected.", &Counters::spared_packets},
+      {"holdfast_action_undelayed_packets_total",
+       "Packets that a latency matched and the delay line could not take: let through.",
+       &Counters::undelayed_packets}};
   std::vector<ActionState> actions;
   {
     const std::lock_guard lock(mutex_);
@@ -203,6 +206,11 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
   for (const Column& column : kColumns) {
     families.push_back(family(column.name, column.help, MetricType::Counter));
   }
+  // What was delayed, and by how much in all: their quotient is the mean delay.
+  MetricFamily delayed = family("holdfast_action_delayed_packets_total",
+                                "Packets that were delayed and went on.", MetricType::Counter);
+  MetricFamily delay = family("holdfast_action_delay_seconds_total",
+                              "Delays of those packets, added up.", MetricType::Counter);
   for (std::size_t i = 0; i < actions.size(); ++i) {
     const auto counters = agent_->counters(i);
     if (!counters) {
@@ -212,7 +220,15 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
       add(families[column], labels_of(actions[i]),
           static_cast<double>((*counters).*(kColumns[column].field)));
     }
+    if (actions[i].fault == plan::to_string(plan::FaultKind::latency)) {
+      const auto packets = static_cast<double>(counters->delays.packets);
+      const double mean = std::chrono::duration<double>(counters->delays.mean).count();
+      add(delayed, labels_of(actions[i]), packets);
+      add(delay, labels_of(actions[i]), packets * mean);
+    }
   }
+  families.push_back(std::move(delayed));
+  families.push_back(std::move(delay));
   return families;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <net/if_arp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -86,6 +87,21 @@ std::vector<std::string> describe_rule(const RuleSpec& rule, const plan::Action&
                       hidden > 0 ? fmt::format(" and {} more addresses", hidden) : "")};
 }
 
+// What the delay line makes of a target. Over loopback nothing is delayed (bpf/apply.bpf.h).
+Result<void> check_delay(const ResolvedTarget& target, std::vector<std::string>& notes) {
+  const auto loops =
+      std::ranges::count(target.links, ARPHRD_LOOPBACK, &kernel::Link::hardware_type);
+  if (static_cast<std::size_t>(loops) == target.links.size()) {
+    return fail(ErrorKind::unsupported, "packets over loopback can't be delayed",
+                "target the interface between two namespaces or machines");
+  }
+  notes.emplace_back("packets are delayed by a line of this process, on a TAP of its own");
+  if (loops > 0) {
+    notes.emplace_back("packets over loopback are not delayed");
+  }
+  return {};
+}
+
 class NodeAgent : public Agent {
  public:
   NodeAgent(std::unique_ptr<kernel::Kernel> kernel, NodeAgentOptions options)
@@ -165,6 +181,7 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
                 .match = action.match,
                 .interfaces = {},
                 .names = fault.names,
+                .latency = fault.latency,
                 .rule = fault.rule};
   if (auto resolved = resolve_hosts(rule.match, prepared.notes); !resolved) {
     return std::unexpected(resolved.error());
@@ -181,6 +198,11 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
   if (overlap) {
     prepared.notes.push_back(
         fmt::format("{} is covered by the match and spared", overlap->endpoint->why));
+  }
+  if (rule.latency) {
+    if (auto checked = check_delay(*target, prepared.notes); !checked) {
+      return std::unexpected(checked.error());
+    }
   }
   Site& site = site_of(*target);
   for (const kernel::Link& link : target->links) {
@@ -437,13 +459,18 @@ Result<Counters> NodeAgent::counters(std::size_t index) const {
   if (!raw) {
     return std::unexpected(raw.error());
   }
+  const bool delays = placed.action.fault == plan::FaultKind::latency;
+  const DelayLine::Results line = sites_[placed.site].path->delays(placed.rule);
   return Counters{.matched_packets = raw->matched_packets,
                   .matched_bytes = raw->matched_bytes,
-                  .dropped_packets = raw->dropped_packets,
+                  .dropped_packets = raw->dropped_packets + line.lost,
                   .dropped_bytes = raw->dropped_bytes,
                   .answered_packets = raw->answered_packets,
                   .spared_packets = raw->spared_packets,
-                  .bursts = raw->bursts};
+                  .bursts = delays ? 0 : raw->bursts,
+                  .undelayed_packets = delays ? raw->undelayed_packets + line.overflowed : 0,
+                  .delays = line.delays,
+                  .lateness_p99 = line.lateness_p99};
 }
 
 std::size_t NodeAgent::attached_interfaces() const {

@@ -166,6 +166,9 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
     image.directions[HF_FROM] |= spec.match.direction != plan::Direction::to;
     image.config.kinds |= 1U << spec.rule.kind;
     set_bit(control.of_kind[spec.rule.kind], i);
+    if (spec.latency) {
+      image.delays.emplace(i, *spec.latency);
+    }
     if (spec.match.addresses.empty()) {
       set_bit(control.any_address, i);
     }
@@ -216,8 +219,12 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
       std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.syn_only != 0; });
   image.config.use_refusals =
       std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.refusal != 0; });
-  image.config.use_flows = std::ranges::any_of(
-      rules, [](const RuleSpec& spec) { return spec.rule.flow_threshold != 0; });
+  image.config.use_line = !image.delays.empty();
+  // The line keeps the packets of a connection in order.
+  image.config.use_flows =
+      image.config.use_line || std::ranges::any_of(rules, [](const RuleSpec& spec) {
+        return spec.rule.flow_threshold != 0;
+      });
   image.config.use_pulses = std::ranges::any_of(
       rules, [](const RuleSpec& spec) { return spec.rule.pulse_period_ns != 0; });
   image.config.use_protocols = std::any_of(rules.begin(), rules.end(), [](const RuleSpec& spec) {

@@ -4,6 +4,7 @@
 #define HOLDFAST_APPLY_BPF_H
 
 #include "count.bpf.h"
+#include "delay.bpf.h"
 #include "dns.bpf.h"
 #include "loss.bpf.h"
 #include "narrow.bpf.h"
@@ -20,13 +21,14 @@ struct hf_stage {
   struct hf_bits bits; /* still to do */
   const struct hf_narrow* narrow;
   __u32 kind;
-  __u32 what;         /* HF_SPARED: only count */
+  __u32 what;         /* not 0: only count so */
   __u32 drop;         /* out */
   __u32 name_length;  /* dns */
   __s32 dns_response; /* out: -1, or enum hf_dns_response */
   __u32 refusal;      /* out: of the first rule that dropped the packet */
   __u32 rule;         /* out: the one that answers or refuses */
   __u32 direction;
+  struct hf_bits delaying; /* out: rules that delay the packet */
 };
 
 /* CLOCK_MONOTONIC at the last tick. The coarse clock moves with the tick, so what it said since
@@ -105,8 +107,13 @@ static long hf_apply_rule(__u32 index, void* context) {
   if (id >= HF_MAX_RULES) return 1;
   const struct hf_rule* rule = &control.rules[id & (HF_MAX_RULES - 1)];
   if (hf_passes_by(rule, stage->narrow)) return 0;
-  if (stage->what & HF_SPARED) {
-    hf_count(stage->skb, id, HF_SPARED);
+  if (stage->what) {
+    hf_count(stage->skb, id, stage->what);
+    return 0;
+  }
+  if (stage->kind == HF_LATENCY) {
+    hf_count(stage->skb, id, HF_MATCHED);
+    HF_EACH_WORD(i) if (i == (int)id / 64) stage->delaying.word[i] |= 1ULL << (id % 64);
     return 0;
   }
   if (stage->kind == HF_DNS) {
@@ -171,6 +178,23 @@ static __always_inline int hf_apply_dns(struct __sk_buff* skb, const struct hf_p
   return hf_send_back(skb, packet);
 }
 
+/* Delays add up: the line is told of all rules. Not over loopback, whose packets carry their route,
+ * which they would lose. */
+static __always_inline int hf_apply_latency(struct __sk_buff* skb, const struct hf_packet* packet,
+                                            struct hf_stage* stage, const struct hf_bits* matched) {
+  if (!config.use_line || skb->ifindex == HF_LOOPBACK_IFINDEX ||
+      !hf_begin_stage(stage, matched, HF_LATENCY))
+    return HF_NEXT;
+  bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
+  if (hf_none(&stage->delaying)) return HF_NEXT;
+  int verdict = hf_hand_to_line(skb, packet, &stage->delaying, stage->narrow->flow);
+  if (verdict != HF_NEXT) return verdict;
+  hf_copy(&stage->bits, &stage->delaying);
+  stage->what = HF_UNDELAYED;
+  bpf_loop(HF_MAX_RULES, hf_apply_rule, stage, 0);
+  return HF_NEXT;
+}
+
 /* One rule and no other, as nearly always: what the stages below would come to, without them. */
 static __always_inline int hf_apply_lone(struct __sk_buff* skb, const struct hf_packet* packet,
                                          const struct hf_rule* rule, __u32 id, int spared) {
@@ -196,13 +220,16 @@ static __noinline int hf_apply_stages(struct __sk_buff* skb, const struct hf_pac
     hf_run_stage(&stage, matched, HF_BLACKHOLE);
     hf_run_stage(&stage, matched, HF_LOSS);
     hf_run_stage(&stage, matched, HF_DNS);
+    hf_run_stage(&stage, matched, HF_LATENCY);
     return HF_NEXT;
   }
   hf_run_stage(&stage, matched, HF_NOOP);
   hf_run_stage(&stage, matched, HF_BLACKHOLE);
   if (!stage.drop) hf_run_stage(&stage, matched, HF_LOSS);
   if (stage.drop) return hf_end(skb, packet, stage.rule, stage.refusal);
-  return hf_apply_dns(skb, packet, &stage, matched);
+  int verdict = hf_apply_dns(skb, packet, &stage, matched);
+  if (verdict != HF_NEXT) return verdict;
+  return hf_apply_latency(skb, packet, &stage, matched);
 }
 
 /* `matched` is not empty. The lease and protected traffic come first, whatever the rules say. */
@@ -219,7 +246,8 @@ static __always_inline int hf_apply(struct __sk_buff* skb, const struct hf_packe
     const struct hf_rule* rule = &control.rules[id];
 
     if (hf_passes_by(rule, &narrow)) return HF_NEXT;
-    if (rule->kind != HF_DNS) return hf_apply_lone(skb, packet, rule, id, spared);
+    if (rule->kind != HF_DNS && rule->kind != HF_LATENCY)
+      return hf_apply_lone(skb, packet, rule, id, spared);
   }
   return hf_apply_stages(skb, packet, matched, &narrow, spared);
 }

@@ -5,7 +5,7 @@
 
 #include "narrow.bpf.h"
 
-enum hf_count { HF_MATCHED = 1, HF_DROPPED = 2, HF_ANSWERED = 4, HF_SPARED = 8 };
+enum hf_count { HF_MATCHED = 1, HF_DROPPED = 2, HF_ANSWERED = 4, HF_SPARED = 8, HF_UNDELAYED = 16 };
 
 static __always_inline void hf_add(struct hf_counters* counter, const struct __sk_buff* skb,
                                    __u32 what) {
@@ -19,6 +19,7 @@ static __always_inline void hf_add(struct hf_counters* counter, const struct __s
   }
   if (what & HF_ANSWERED) counter->answered_packets++;
   if (what & HF_SPARED) counter->spared_packets++;
+  if (what & HF_UNDELAYED) counter->undelayed_packets++;
 }
 
 static __always_inline void hf_count(const struct __sk_buff* skb, __u32 rule, __u32 what) {

@@ -30,7 +30,14 @@ struct hf_bits {
 enum hf_direction { HF_TO = 0, HF_FROM = 1, HF_DIRECTIONS = 2 };
 
 /* Stages of composition, in the order in which they are applied. */
-enum hf_kind { HF_NOOP = 0, HF_BLACKHOLE = 1, HF_LOSS = 2, HF_DNS = 3, HF_KINDS = 4 };
+enum hf_kind {
+  HF_NOOP = 0,
+  HF_BLACKHOLE = 1,
+  HF_LOSS = 2,
+  HF_DNS = 3,
+  HF_LATENCY = 4,
+  HF_KINDS = 5
+};
 
 /* Classes that a rule's protocol restriction can tell apart. */
 enum hf_protocol { HF_TCP = 0, HF_UDP = 1, HF_ICMP = 2, HF_OTHER = 3, HF_PROTOCOLS = 4 };
@@ -101,6 +108,11 @@ struct hf_protected {
  * set in `active`, which is written last, until it is cleared, which is written first. */
 struct hf_control {
   __u64 lease_deadline_ns; /* CLOCK_MONOTONIC; from then on nothing is injected */
+  /* CLOCK_MONOTONIC; from then on nothing is handed to the delay line, which keeps this ahead for
+   * as long as it works. */
+  __u64 line_deadline_ns;
+  __u32 line_ifindex; /* of its TAP; 0: there is none */
+  __u32 pad;
   struct hf_bits active[HF_DIRECTIONS];
   struct hf_bits any_address;     /* rules that do not restrict the peer's address */
   struct hf_bits any_remote_port; /* … its port; the same for the others */
@@ -130,7 +142,30 @@ struct hf_config {
   __u8 use_flows;      /* … about a share of the flows */
   __u8 use_pulses;     /* … comes and goes */
   __u8 use_refusals;   /* … tells the sender */
-  __u8 pad[1];
+  __u8 use_line;       /* … delays */
+};
+
+/* What stands in front of a packet on its way through the delay line: into the TAP as the programs
+ * at the interface write it, out of it again unchanged, so that whoever holds the packet in between
+ * has nothing to rewrite. It begins as an Ethernet header does, which is what a TAP carries. */
+#define HF_VLAN_TAGS 2
+struct hf_vlan_tag {
+  __be16 protocol; /* ETH_P_8021Q or ETH_P_8021AD; 0: no such tag */
+  __u16 control;   /* host byte order */
+};
+struct hf_parcel {
+  __u8 destination[6], source[6]; /* zeros */
+  __be16 type;                    /* of the packet: ETH_P_IP or ETH_P_IPV6 */
+  __u8 direction;                 /* enum hf_direction */
+  __u8 has_ethernet;              /* an Ethernet header follows, else the IP header */
+  struct hf_bits rules;           /* those of kind HF_LATENCY that it matched */
+  __u64
+      arrived_ns; /* CLOCK_MONOTONIC, or when its sender meant it to leave (EDT) if that is later */
+  __u64 flow;     /* hash of the connection, the same in both directions */
+  __u32 ifindex;  /* where it goes on */
+  __u32 mark, priority;
+  struct hf_vlan_tag tags[HF_VLAN_TAGS]; /* the outer first */
+  __u32 pad;
 };
 
 /* Written by the programs alone, once a tick, hence on a cache line of its own. */
@@ -173,8 +208,12 @@ struct hf_counters {
   __u64 answered_packets; /* DNS queries; and what a blackhole refused, beside dropping it */
   __u64 spared_packets;   /* matched, but to or from a protected endpoint: let through */
   __u64 random;           /* where this CPU's random numbers for the rule are; 0: not begun */
-  __u64 bursts;           /* of lost packets, where the loss remembers; a cache line in all */
-};
+  union {
+    __u64 bursts; /* HF_LOSS: of lost packets, where the loss remembers */
+    __u64
+        undelayed_packets; /* HF_LATENCY: matched, but the line could not take them: let through */
+  };
+}; /* a cache line in all */
 
 #ifdef __cplusplus
 #define HF_ASSERT static_assert
@@ -185,6 +224,7 @@ HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
 HF_ASSERT(sizeof(struct hf_rule) == 104, "hf_rule");
 HF_ASSERT(sizeof(struct hf_loss_state) == 64, "hf_loss_state");
 HF_ASSERT(sizeof(struct hf_config) == 28, "hf_config");
+HF_ASSERT(sizeof(struct hf_parcel) == 88, "hf_parcel");
 HF_ASSERT(sizeof(struct hf_clock) == 64, "hf_clock");
 HF_ASSERT(sizeof(struct hf_protected) == 24, "hf_protected");
 HF_ASSERT(sizeof(struct hf_address) == 16, "hf_address");
@@ -193,7 +233,7 @@ HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
 HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
 HF_ASSERT(sizeof(struct hf_counters) == 64, "hf_counters");
 HF_ASSERT(sizeof(struct hf_control) ==
-              8 + 32 * (2 + 4 + 4 + 4) + 24 * HF_MAX_PROTECTED + 104 * HF_MAX_RULES,
+              24 + 32 * (2 + 4 + 4 + 5) + 24 * HF_MAX_PROTECTED + 104 * HF_MAX_RULES,
           "hf_control");
 
 #endif

@@ -37,6 +37,10 @@ struct hf_packet {
   __u8 has_ethernet;
 };
 
+static __always_inline int hf_is_vlan(__be16 type) {
+  return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
+}
+
 static __always_inline int hf_is_extension_header(__u8 next) {
   return next == 0 /* hop-by-hop */ || next == 43 /* routing */ ||
          next == 60 /* destination options */ || next == HF_IPV6_FRAGMENT || next == HF_IPV6_AUTH;
@@ -115,12 +119,12 @@ static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* pac
   struct hf_address* destination = packet->direction == HF_TO ? &packet->remote : &packet->local;
 
   /* Tags that the device did not take off stand in the data. */
-  if (packet->has_ethernet && (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD))) {
+  if (packet->has_ethernet && hf_is_vlan(type)) {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
       struct hf_vlan_header tag;
 
-      if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD)) break;
+      if (!hf_is_vlan(type)) break;
       if (bpf_skb_load_bytes(skb, offset, &tag, sizeof(tag))) return -1;
       type = tag.inner_type;
       offset += sizeof(tag);

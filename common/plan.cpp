@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <numbers>
 
 namespace holdfast::plan {
 namespace {
@@ -63,6 +64,8 @@ std::string_view to_string(FaultKind kind) {
       return "loss";
     case FaultKind::dns:
       return "dns";
+    case FaultKind::latency:
+      return "latency";
   }
   return "?";
 }
@@ -197,6 +200,35 @@ double LossParams::expected_share() const {
   return 0;
 }
 
+Duration LatencyParams::expected_mean() const {
+  if (table.empty()) {
+    return delay;
+  }
+  // Each piece between two neighbours is as likely as another.
+  double sum = 0;
+  for (std::size_t i = 1; i < table.size(); ++i) {
+    sum += static_cast<double>((table[i - 1] + table[i]).count()) / 2;
+  }
+  return Duration(std::llround(sum / static_cast<double>(table.size() - 1)));
+}
+
+Duration LatencyParams::expected_deviation() const {
+  if (distribution == Distribution::uniform) {
+    return Duration(std::llround(static_cast<double>(jitter.count()) / std::numbers::sqrt3));
+  }
+  if (table.empty()) {
+    return jitter;
+  }
+  const auto mean = static_cast<double>(expected_mean().count());
+  double sum = 0;
+  for (std::size_t i = 1; i < table.size(); ++i) {
+    const double a = static_cast<double>(table[i - 1].count()) - mean;
+    const double b = static_cast<double>(table[i].count()) - mean;
+    sum += (a * a + a * b + b * b) / 3;
+  }
+  return Duration(std::llround(std::sqrt(sum / static_cast<double>(table.size() - 1))));
+}
+
 namespace {
 
 std::string describe_parameters(const Action& action) {
@@ -217,6 +249,8 @@ std::string describe_parameters(const Action& action) {
       }
       return text;
     }
+    case FaultKind::latency:
+      return "latency " + action.latency.written;
   }
   return "?";
 }

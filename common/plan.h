@@ -69,7 +69,7 @@ struct Target {
   Location where;
 };
 
-enum class FaultKind { noop, blackhole, loss, dns };
+enum class FaultKind { noop, blackhole, loss, dns, latency };
 
 // drop: silence. refuse: as from a closed port (TCP reset, ICMP port unreachable). unreachable: as
 // from the last router (ICMP host unreachable).
@@ -93,6 +93,21 @@ struct LossParams {
   std::string written;  // in words: "10% in bursts of 4"
 
   double expected_share() const;  // of the matched packets in the long run, 0 to 1
+};
+struct LatencyParams {
+  // uniform: within delay ± jitter; the others: jitter is the standard deviation. table: drawn from
+  // measured values.
+  enum class Distribution { fixed, uniform, normal, pareto, paretonormal, table };
+  Distribution distribution = Distribution::fixed;
+  Duration delay{}, jitter{};   // of each packet, in each direction that the match names
+  double correlation = 0;       // of the delays of neighbouring packets (their ranks); 0 to below 1
+  bool reorder = false;         // packets of a connection may overtake each other
+  std::vector<Duration> table;  // in rising order, two or more
+  std::string written;          // in words: "100ms ± 10ms normal"
+
+  // Of the delays in the long run.
+  Duration expected_mean() const;
+  Duration expected_deviation() const;  // standard deviation
 };
 struct DnsParams {
   DnsResponse response = DnsResponse::nxdomain;
@@ -121,6 +136,7 @@ struct Action {
   BlackholeParams blackhole;  // only the one of `fault` has a meaning
   LossParams loss;
   DnsParams dns;
+  LatencyParams latency;
   Location where;
 };
 

@@ -206,8 +206,8 @@ void decode_loss(Reader& reader, const MapReader& map, Action& action) {
 }  // namespace
 
 const std::vector<std::string>& fault_words() {
-  static const std::vector<std::string> kWords = {"noop", "blackhole", "loss",
-                                                  "dns"};  // in the order of FaultKind
+  static const std::vector<std::string> kWords = {"noop", "blackhole", "loss", "dns",
+                                                  "latency"};  // in the order of FaultKind
   return kWords;
 }
 
@@ -232,6 +232,8 @@ void decode_parameters(Reader& reader, MapReader& map, Action& action) {
     decode_loss(reader, MapReader(reader, map.get("loss"), map.path("loss"), kLossKeys), action);
   } else if (action.fault == FaultKind::dns) {
     decode_dns(reader, map, action);
+  } else if (action.fault == FaultKind::latency) {
+    decode_latency(reader, map, action);
   } else if (action.fault == FaultKind::noop && map.has("noop")) {
     const MapReader parameters(reader, map.get("noop"), map.path("noop"), {});
   }

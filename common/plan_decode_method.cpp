@@ -192,12 +192,12 @@ Pulse decode_pulse(Reader& reader, const YAML::Node& node, const std::string& pa
 Action decode_action(Reader& reader, const YAML::Node& node, const std::string& path) {
   MapReader map(reader, node, path,
                 {"name", "fault", "startAfter", "duration", "target", "match", "pulse", "protected",
-                 "noop", "blackhole", "loss", "dns"});
+                 "noop", "blackhole", "loss", "dns", "latency"});
   Action action;
   action.where = reader.locate(node, path);
   map.require("name", "a name of its own");
   action.name = map.text("name", 200).value_or("");
-  const bool has_fault = map.require("fault", "noop, blackhole, loss, dns");
+  const bool has_fault = map.require("fault", "noop, blackhole, loss, dns, latency");
   const auto fault =
       has_fault ? reader.word(map.get("fault"), map.path("fault"), fault_words()) : std::nullopt;
   if (map.has("startAfter")) {

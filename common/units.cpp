@@ -148,6 +148,16 @@ std::string format_duration(Duration value) {
   return text;
 }
 
+std::string format_rounded(Duration value) {
+  const Unit* unit = &kUnits[0];
+  for (const Unit& one : kUnits | std::views::take(4)) {  // up to seconds
+    unit = value.count() >= one.nanoseconds ? &one : unit;
+  }
+  const double number = static_cast<double>(value.count()) / static_cast<double>(unit->nanoseconds);
+  return number < 100 ? fmt::format("{:.3g}{}", number, unit->name)
+                      : fmt::format("{:.0f}{}", number, unit->name);
+}
+
 std::string format_percent(Percent value) {
   return fmt::format("{:.4g}%", value.share * 100);
 }

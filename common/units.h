@@ -29,6 +29,9 @@ Result<Percent> parse_percent(std::string_view text);
 // Shortest exact form with units: "1m30s", "250ms", "0s".
 std::string format_duration(Duration value);
 
+// For people: three significant digits, "101ms", "0.95us".
+std::string format_rounded(Duration value);
+
 // At most 4 significant digits: "12.5%", "0.1%".
 std::string format_percent(Percent value);
 

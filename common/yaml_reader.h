@@ -81,5 +81,7 @@ std::vector<Action> decode_method(Reader& reader, const YAML::Node& node, const 
 // the word of action.fault, which may add to action.match.
 const std::vector<std::string>& fault_words();
 void decode_parameters(Reader& reader, MapReader& map, Action& action);
+// plan_decode_latency.cpp
+void decode_latency(Reader& reader, MapReader& action_map, Action& action);
 
 }  // namespace holdfast::plan

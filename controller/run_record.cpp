@@ -13,6 +13,10 @@
 namespace holdfast {
 namespace {
 
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
 report::ProbeReport probe_record(const plan::Probe& probe, bool stop_condition) {
   report::ProbeReport one;
   one.name = probe.name;
@@ -73,9 +77,13 @@ report::ActionReport action_record(const plan::Action& action, const agent::Prep
   entry.mechanism = fmt::format("{} on {}", one.mechanism, fmt::join(one.interfaces, ", "));
   entry.proof = "never injected";
   if (action.pulse) {
-    using Seconds = std::chrono::duration<double>;
-    entry.pulse = {.active = Seconds(action.pulse->active).count(),
-                   .dormant = Seconds(action.pulse->dormant).count()};
+    entry.pulse = {.active = seconds(action.pulse->active),
+                   .dormant = seconds(action.pulse->dormant)};
+  }
+  if (action.fault == plan::FaultKind::latency) {
+    entry.delay.emplace();
+    entry.delay->requested_mean = seconds(action.latency.expected_mean());
+    entry.delay->requested_deviation = seconds(action.latency.expected_deviation());
   }
   if (action.fault == plan::FaultKind::loss) {
     entry.requested_loss = action.loss.expected_share();
@@ -91,12 +99,24 @@ void record_counters(const agent::Counters& counters, plan::FaultKind fault,
                     .dropped_packets = counters.dropped_packets,
                     .dropped_bytes = counters.dropped_bytes,
                     .answered_packets = counters.answered_packets,
-                    .spared_packets = counters.spared_packets};
+                    .spared_packets = counters.spared_packets,
+                    .undelayed_packets = counters.undelayed_packets};
   entry.proven = type.proven(counters);
   entry.proof = type.proof(counters);
   if (entry.requested_loss && counters.matched_packets > 0) {
     entry.measured_loss = static_cast<double>(counters.dropped_packets) /
                           static_cast<double>(counters.matched_packets);
+  }
+  if (entry.delay && counters.delays.packets > 0) {
+    const agent::DelaySummary& seen = counters.delays;
+    entry.delay->packets = seen.packets;
+    entry.delay->mean = seconds(seen.mean);
+    entry.delay->deviation = seconds(seen.standard_deviation);
+    entry.delay->least = seconds(seen.least);
+    entry.delay->median = seconds(seen.median);
+    entry.delay->p99 = seconds(seen.p99);
+    entry.delay->most = seconds(seen.most);
+    entry.delay->lateness_p99 = seconds(counters.lateness_p99);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "agent/fault/blackhole.h"
 #include "agent/fault/dns.h"
+#include "agent/fault/latency.h"
 #include "agent/fault/loss.h"
 #include "agent/fault/noop.h"
 
@@ -16,7 +17,8 @@ namespace holdfast::agent {
 
 const FaultType& fault_type(plan::FaultKind kind) {
   // An explicit list: a linker drops objects that only register themselves.
-  static const std::array kTypes = {noop_fault(), blackhole_fault(), loss_fault(), dns_fault()};
+  static const std::array kTypes = {noop_fault(), blackhole_fault(), loss_fault(), dns_fault(),
+                                    latency_fault()};
   return *std::find_if(kTypes.begin(), kTypes.end(),
                        [kind](const FaultType& type) { return type.kind == kind; });
 }

@@ -3,6 +3,7 @@
 // test.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace holdfast::agent {
 
 struct CompiledFault {
   hf_rule rule{};
-  std::vector<NameMatch> names;  // dns
+  std::vector<NameMatch> names;                // dns
+  std::optional<plan::LatencyParams> latency;  // latency
 };
 
 struct FaultType {

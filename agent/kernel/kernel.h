@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/delay/delay_line.h"
 #include "agent/kernel/netns.h"
 #include "agent/kernel/rtnetlink.h"
 #include "agent/rule_table.h"
@@ -41,6 +42,9 @@ class DataPath {
 
   // Summed over the CPUs.
   virtual Result<hf_counters> counters(std::size_t rule) const = 0;
+  // What the delay line made of the rule's packets, also after detach(). Nothing for a rule that
+  // does not delay.
+  virtual DelayLine::Results delays(std::size_t) const { return {}; }
 };
 
 // How the host looks where an experiment could change it.

@@ -11,6 +11,8 @@
 #include "agent/kernel/attachment.h"
 #include "agent/kernel/rule_maps.h"
 #include "agent/kernel/snapshot.h"
+#include "agent/kernel/tap.h"
+#include "agent/kernel/tap_line.h"
 
 namespace holdfast::agent::kernel {
 namespace {
@@ -19,7 +21,11 @@ class LibbpfDataPath : public DataPath {
  public:
   LibbpfDataPath(const NetNamespace& netns, bool use_tcx, const TableImage& table,
                  std::unique_ptr<RuleMaps> maps)
-      : netns_(netns), use_tcx_(use_tcx), directions_(table.directions), maps_(std::move(maps)) {}
+      : netns_(netns),
+        use_tcx_(use_tcx),
+        directions_(table.directions),
+        delays_(table.delays),
+        maps_(std::move(maps)) {}
 
   Result<void> attach(const std::vector<Link>& links) override {
     auto result = follow(links);
@@ -30,6 +36,9 @@ class LibbpfDataPath : public DataPath {
   }
 
   Result<void> follow(const std::vector<Link>& given) override {
+    if (auto started = start_line(); !started) {
+      return started;
+    }
     // Where peers are comes first: each attachment takes its time.
     std::vector<Link> links = given;
     std::stable_partition(links.begin(), links.end(),
@@ -77,6 +86,13 @@ class LibbpfDataPath : public DataPath {
       return gone;
     });
     covered_.clear();
+    if (line_) {
+      line_->line().finish();
+      for (const auto& [rule, params] : delays_) {
+        last_delays_[rule] = delays(rule);
+      }
+      line_.reset();
+    }
     return first;
   }
 
@@ -89,13 +105,47 @@ class LibbpfDataPath : public DataPath {
     return interfaces.size();
   }
   void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) override {
+    if (delays_.contains(rule)) {
+      delay_ends_[rule] = deadline_ns;
+      if (line_) {
+        line_->line().begin(rule, deadline_ns);
+      }
+    }
     maps_->activate(rule, direction, deadline_ns);
   }
-  void deactivate(std::size_t rule) override { maps_->deactivate(rule); }
+  void deactivate(std::size_t rule) override {
+    maps_->deactivate(rule);
+    if (line_ && delay_ends_.erase(rule) > 0) {
+      line_->line().end(rule);
+    }
+  }
   void set_lease(std::uint64_t deadline_ns) override { maps_->set_lease(deadline_ns); }
   Result<hf_counters> counters(std::size_t rule) const override { return maps_->counters(rule); }
+  DelayLine::Results delays(std::size_t rule) const override {
+    if (!delays_.contains(rule)) {
+      return {};
+    }
+    const DelayLine::Results now = line_ ? line_->line().results(rule) : DelayLine::Results{};
+    const auto last = last_delays_.find(rule);
+    return now.delays.packets == 0 && last != last_delays_.end() ? last->second : now;
+  }
 
  private:
+  Result<void> start_line() {
+    if (delays_.empty() || line_) {
+      return {};
+    }
+    auto line = TapLine::start(netns_, use_tcx_, *maps_, delays_);
+    if (!line) {
+      return std::unexpected(line.error());
+    }
+    line_ = std::move(*line);
+    for (const auto& [rule, deadline_ns] : delay_ends_) {
+      line_->line().begin(rule, deadline_ns);
+    }
+    return {};
+  }
+
   struct Attached {
     std::uint32_t ifindex;
     std::unique_ptr<Attachment> attachment;
@@ -103,7 +153,11 @@ class LibbpfDataPath : public DataPath {
   const NetNamespace& netns_;
   bool use_tcx_;
   std::array<bool, HF_DIRECTIONS> directions_;
+  TableImage::Delays delays_;
   std::unique_ptr<RuleMaps> maps_;
+  std::unique_ptr<TapLine> line_;
+  std::map<std::size_t, std::uint64_t> delay_ends_;        // of the rules that are active
+  std::map<std::size_t, DelayLine::Results> last_delays_;  // of a line that is gone
   std::vector<Attached> attachments_;
   std::set<std::uint32_t> covered_;
 };
@@ -131,6 +185,11 @@ class LibbpfKernel : public Kernel {
 
   Result<std::unique_ptr<DataPath>> load(const NetNamespace& netns, const TableImage& table,
                                          const std::vector<hf_protected>& endpoints) override {
+    if (!table.delays.empty()) {
+      if (auto there = check_tun_driver(); !there) {
+        return std::unexpected(there.error());
+      }
+    }
     auto maps = RuleMaps::load(table, endpoints);
     if (!maps) {
       return std::unexpected(maps.error());

@@ -121,6 +121,7 @@ Result<std::unique_ptr<RuleMaps>> RuleMaps::load(const TableImage& table,
   }
   skeleton->rodata->config = table.config;
   skeleton->rodata->config.protected_count = static_cast<__u32>(endpoints.size());
+  bpf_program__set_autoload(skeleton->progs.hf_delayed, table.config.use_line != 0);
   if (const int error = holdfast_bpf__load(skeleton); error != 0) {
     auto failed = fail_errno("load the BPF programs", error);
     if (failed.error().kind == ErrorKind::io) {
@@ -144,6 +145,8 @@ Result<void> RuleMaps::fill(const TableImage& table, const std::vector<hf_protec
   hf_control control = table.control;
   std::copy(endpoints.begin(), endpoints.end(), control.protected_endpoints);
   control.lease_deadline_ns = 0;
+  control.line_deadline_ns = 0;
+  control.line_ifindex = 0;
   std::fill_n(control.active, static_cast<int>(HF_DIRECTIONS), hf_bits{});
   skeleton_->bss->control = control;
 
@@ -171,6 +174,10 @@ int RuleMaps::program_fd(hf_direction direction, bool has_ethernet) const {
                                    ? (has_ethernet ? programs.hf_egress : programs.hf_egress_ip)
                                    : (has_ethernet ? programs.hf_ingress : programs.hf_ingress_ip);
   return bpf_program__fd(program);
+}
+
+int RuleMaps::delayed_program_fd() const {
+  return bpf_program__fd(skeleton_->progs.hf_delayed);
 }
 
 void RuleMaps::activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) {
@@ -202,6 +209,14 @@ void RuleMaps::deactivate(std::size_t rule) {
 
 void RuleMaps::set_lease(std::uint64_t deadline_ns) {
   store(skeleton_->bss->control.lease_deadline_ns, deadline_ns);
+}
+
+void RuleMaps::set_line(std::uint32_t ifindex) {
+  __atomic_store_n(&skeleton_->bss->control.line_ifindex, ifindex, __ATOMIC_RELEASE);
+}
+
+void RuleMaps::set_line_deadline(std::uint64_t deadline_ns) {
+  store(skeleton_->bss->control.line_deadline_ns, deadline_ns);
 }
 
 Result<hf_counters> RuleMaps::counters(std::size_t rule) const {

@@ -25,6 +25,8 @@ class RuleMaps {
   RuleMaps& operator=(const RuleMaps&) = delete;
 
   int program_fd(hf_direction direction, bool has_ethernet) const;
+  // For the ingress of the delay line's TAP. Loaded where the table has delays.
+  int delayed_program_fd() const;
 
   // See DataPath.
   void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns);
@@ -32,6 +34,9 @@ class RuleMaps {
   // Where its first pulse begins, on CLOCK_MONOTONIC; activate() says now.
   void set_pulse_start(std::size_t rule, std::uint64_t start_ns);
   void set_lease(std::uint64_t deadline_ns);
+  // Where the delay line's TAP is, 0 for nowhere, and until when the line may be handed packets.
+  void set_line(std::uint32_t ifindex);
+  void set_line_deadline(std::uint64_t deadline_ns);
   Result<hf_counters> counters(std::size_t rule) const;
 
  private:

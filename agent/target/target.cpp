@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "agent/kernel/tap.h"
 #include "common/suggest.h"
 
 namespace holdfast::agent {
@@ -48,6 +49,9 @@ std::vector<kernel::Link> covering_links(const std::vector<kernel::Link>& all,
                                                       "ipvlan", "ipvtap",  "vrf"};
   std::vector<kernel::Link> covering;
   for (const kernel::Link& link : all) {
+    if (kernel::is_delay_tap(link)) {
+      continue;
+    }
     const auto master = std::find_if(all.begin(), all.end(), [&](const kernel::Link& other) {
       return link.master != 0 && other.ifindex == link.master;
     });

@@ -81,6 +81,13 @@ std::string proof_of(const ActionReport& action) {
     proof += fmt::format("; requested {:.4g} %, measured {:.4g} %", *action.requested_loss * 100,
                          *action.measured_loss * 100);
   }
+  if (action.delay && action.delay->mean && action.delay->deviation) {
+    proof += fmt::format(
+        "; requested {:.4g} ms with a standard deviation of {:.4g} ms, measured {:.4g} ms with "
+        "{:.4g} ms",
+        action.delay->requested_mean * 1e3, action.delay->requested_deviation * 1e3,
+        *action.delay->mean * 1e3, *action.delay->deviation * 1e3);
+  }
   return proof;
 }
 

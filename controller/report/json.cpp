@@ -13,6 +13,19 @@ ordered_json number(std::optional<double> value) {
   return value && std::isfinite(*value) ? ordered_json(*value) : ordered_json(nullptr);
 }
 
+ordered_json json_of(const DelayReport& delay) {
+  return {{"requestedMean", delay.requested_mean},
+          {"requestedStandardDeviation", delay.requested_deviation},
+          {"packets", delay.packets},
+          {"mean", number(delay.mean)},
+          {"standardDeviation", number(delay.deviation)},
+          {"least", number(delay.least)},
+          {"median", number(delay.median)},
+          {"p99", number(delay.p99)},
+          {"most", number(delay.most)},
+          {"latenessP99", number(delay.lateness_p99)}};
+}
+
 ordered_json json_of(const ActionReport& action) {
   const Counters& c = action.counters;
   return {{"name", action.name},
@@ -33,11 +46,13 @@ ordered_json json_of(const ActionReport& action) {
             {"droppedPackets", c.dropped_packets},
             {"droppedBytes", c.dropped_bytes},
             {"answeredPackets", c.answered_packets},
-            {"sparedPackets", c.spared_packets}}},
+            {"sparedPackets", c.spared_packets},
+            {"undelayedPackets", c.undelayed_packets}}},
           {"proven", action.proven},
           {"proof", action.proof},
           {"requestedLoss", number(action.requested_loss)},
-          {"measuredLoss", number(action.measured_loss)}};
+          {"measuredLoss", number(action.measured_loss)},
+          {"delay", action.delay ? json_of(*action.delay) : ordered_json()}};
 }
 
 ordered_json json_of(const ProbeReport& probe) {

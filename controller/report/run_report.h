@@ -59,6 +59,17 @@ struct Counters {
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
   std::uint64_t answered_packets = 0;  // DNS queries answered in the kernel
   std::uint64_t spared_packets = 0;    // matched, but protected: let through
+  std::uint64_t undelayed_packets =
+      0;  // matched by a latency, but the delay line did not take them
+};
+
+// Requested and measured delays, in seconds.
+struct DelayReport {
+  double requested_mean = 0, requested_deviation = 0;
+  std::uint64_t packets = 0;
+  // Measured; empty where no packet was delayed.
+  std::optional<double> mean, deviation, least, median, p99, most;
+  std::optional<double> lateness_p99;  // the delay line's own error
 };
 
 struct ActionReport {
@@ -78,6 +89,7 @@ struct ActionReport {
   bool proven = false;  // the counters show that it hit traffic
   std::string proof;    // one line: "1,204 of 1,204 matched packets dropped"
   std::optional<double> requested_loss, measured_loss;  // shares, for `loss`
+  std::optional<DelayReport> delay;                     // for `latency`
 };
 
 struct Event {

@@ -45,7 +45,7 @@ _tidy_key() {
     awk -v object="$1:" '$1 == object { inside = 1; next } !/^ / { inside = 0 } inside { print $1 }' "$3" |
       grep -v '^/usr/' | sort -u |
       { cd "$TIDY_BUILD" && xargs -r sha256sum; }
-  } | sha256sum | cut -d' ' -f1
+  } | sed "s|$HOLDFAST_ROOT|.|g" | sha256sum | cut -d' ' -f1
 }
 
 # One file; the stamp says that it was clean. Called in parallel, in shells of their own.
@@ -60,10 +60,11 @@ _tidy_one() {
   fi
 }
 
+# Clones share the stamps, as they do the compiler's cache: CI works in a new one each time.
 # Needs the release build: its compile_commands.json, its generated headers, its dependencies.
 check_tidy() {
   local started=$SECONDS deps todo file object command key total=0
-  export TIDY_BUILD=$HOLDFAST_ROOT/build/release TIDY_STAMPS=$HOLDFAST_ROOT/build/tidy
+  export TIDY_BUILD=$HOLDFAST_ROOT/build/release TIDY_STAMPS=${XDG_CACHE_HOME:-${HOME:-$HOLDFAST_ROOT/build}/.cache}/holdfast-tidy
   TIDY_BASE=$(clang-tidy-19 --version && cat "$HOLDFAST_ROOT/.clang-tidy")
   deps=$(mktemp) todo=$(mktemp)
   mkdir -p "$TIDY_STAMPS"

@@ -17,11 +17,11 @@ declare -rA DEPS_PACKAGES=(
     libboost-program-options-dev libyaml-cpp-dev prometheus-cpp-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
     libmnl-dev libcurl4-openssl-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev ca-certificates"
   [test]="clang-format-19 clang-tidy-19 bpftool iproute2 nftables iptables tcpdump ethtool dnsutils curl jq openssl
-    procps python3 python3-jsonschema chromium qemu-system-x86 qemu-system-common busybox-static cpio xz-utils
+    iputils-ping procps python3 python3-jsonschema chromium qemu-system-x86 qemu-system-common busybox-static cpio xz-utils
     kmod shellcheck"
   [lab]="iproute2 util-linux procps haproxy nginx dnsmasq-base prometheus prometheus-blackbox-exporter hey dnsutils
     curl jq"
-  [bench]="iproute2 nftables iptables prometheus"
+  [bench]="iperf3 iproute2 nftables iptables prometheus"
 )
 # Units that those packages enable when they are installed.
 declare -rA DEPS_UNITS=(

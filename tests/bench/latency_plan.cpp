@@ -9,7 +9,7 @@
 
 namespace holdfast::bench {
 
-Result<plan::Experiment> blackhole_experiment(const TestNetwork& network,
+Result<plan::Experiment> blackhole_experiment(const test::TestNetwork& network,
                                               const std::filesystem::path& file) {
   std::ofstream(file) << fmt::format(R"(apiVersion: holdfast/v1
 kind: Experiment
@@ -30,7 +30,7 @@ spec:
   recovery: {{within: 5s}}
 )",
                                      kPrometheusPort, network.far_path(), network.near_path(),
-                                     kFarAddress, kStreamPort);
+                                     test::kFarAddress, kStreamPort);
   plan::ParseOutcome outcome = plan::load_plan(file);
   if (!outcome.experiment) {
     return fail(ErrorKind::internal, outcome.diagnostics.empty()

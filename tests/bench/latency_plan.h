@@ -6,7 +6,7 @@
 
 #include "common/plan.h"
 #include "common/result.h"
-#include "tests/bench/test_network.h"
+#include "tests/support/test_network.h"
 
 namespace holdfast::bench {
 
@@ -17,7 +17,7 @@ inline constexpr int kPrometheusPort = 9090;
 // Cuts near off from the stream's far end for a minute, both directions on all of its interfaces
 // (the cable and loopback), which is the most that has to be attached. Its Prometheus is the far
 // namespace's own, on loopback. Parsed from YAML, as any plan.
-Result<plan::Experiment> blackhole_experiment(const TestNetwork& network,
+Result<plan::Experiment> blackhole_experiment(const test::TestNetwork& network,
                                               const std::filesystem::path& file);
 
 }  // namespace holdfast::bench

@@ -17,9 +17,9 @@ constexpr std::chrono::seconds kLongest(120);
 
 }  // namespace
 
-Result<std::unique_ptr<PacketStream>> PacketStream::start(const TestNetwork& network,
+Result<std::unique_ptr<PacketStream>> PacketStream::start(const test::TestNetwork& network,
                                                           int per_second) {
-  auto receiver = udp_socket(network.far(), kStreamPort);
+  auto receiver = test::udp_socket(network.far(), kStreamPort);
   if (!receiver) {
     return std::unexpected(receiver.error());
   }
@@ -27,7 +27,7 @@ Result<std::unique_ptr<PacketStream>> PacketStream::start(const TestNetwork& net
                    sizeof(kReceiveBytes)) != 0) {
     return fail_errno("give a socket room", errno);
   }
-  auto sender = udp_socket(network.near(), 0, kFarAddress, kStreamPort);
+  auto sender = test::udp_socket(network.near(), 0, test::kFarAddress, kStreamPort);
   if (!sender) {
     return std::unexpected(sender.error());
   }

@@ -11,7 +11,7 @@
 
 #include "common/result.h"
 #include "common/unique_fd.h"
-#include "tests/bench/test_network.h"
+#include "tests/support/test_network.h"
 
 namespace holdfast::bench {
 
@@ -22,7 +22,8 @@ class PacketStream {
   using Clock = std::chrono::steady_clock;
 
   // Sends `per_second` packets a second from near to far until stop(), for at most two minutes.
-  static Result<std::unique_ptr<PacketStream>> start(const TestNetwork& network, int per_second);
+  static Result<std::unique_ptr<PacketStream>> start(const test::TestNetwork& network,
+                                                     int per_second);
   ~PacketStream();
   PacketStream(const PacketStream&) = delete;
   PacketStream& operator=(const PacketStream&) = delete;

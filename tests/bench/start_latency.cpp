@@ -23,7 +23,7 @@ struct Samples {
   std::vector<double> prepare, arm, first_drop, after_arm;
 };
 
-Result<void> start_once(const plan::Experiment& experiment, const TestNetwork& network,
+Result<void> start_once(const plan::Experiment& experiment, const test::TestNetwork& network,
                         const Settings& settings, int number, Samples& samples) {
   agent::NodeAgentOptions options;
   options.run_id = fmt::format("bench-{}", number);
@@ -80,7 +80,7 @@ Result<void> start_once(const plan::Experiment& experiment, const TestNetwork& n
 
 Result<BenchmarkResult> measure_start_latency(const Settings& settings) {
   const int repeats = settings.brief ? 3 : 100;
-  auto network = TestNetwork::make();
+  auto network = test::TestNetwork::make();
   if (!network) {
     return std::unexpected(network.error());
   }

@@ -8,10 +8,10 @@
 
 #include "controller/verify/http_client.h"
 #include "tests/bench/benchmark.h"
-#include "tests/bench/child_process.h"
 #include "tests/bench/latency_plan.h"
 #include "tests/bench/packet_stream.h"
 #include "tests/bench/poll.h"
+#include "tests/support/child_process.h"
 
 namespace holdfast::bench {
 namespace {
@@ -28,16 +28,16 @@ struct Samples {
   std::vector<double> last_drop, exit;
 };
 
-Result<ChildProcess> start_prometheus(const TestNetwork& network,
-                                      const plan::Experiment& experiment,
-                                      const std::filesystem::path& work) {
+Result<test::ChildProcess> start_prometheus(const test::TestNetwork& network,
+                                            const plan::Experiment& experiment,
+                                            const std::filesystem::path& work) {
   const auto config = work / "prometheus.yml";
   std::ofstream(config) << "# It scrapes nothing: the probe needs an answer, not a series.\n";
-  auto server =
-      ChildProcess::start({"prometheus", "--config.file=" + config.string(), "--log.level=warn",
-                           fmt::format("--web.listen-address=127.0.0.1:{}", kPrometheusPort),
-                           "--storage.tsdb.path=" + (work / "prometheus").string()},
-                          work / "prometheus.log", &network.far());
+  auto server = test::ChildProcess::start(
+      {"prometheus", "--config.file=" + config.string(), "--log.level=warn",
+       fmt::format("--web.listen-address=127.0.0.1:{}", kPrometheusPort),
+       "--storage.tsdb.path=" + (work / "prometheus").string()},
+      work / "prometheus.log", &network.far());
   if (!server) {
     return server;
   }
@@ -63,14 +63,14 @@ Result<ChildProcess> start_prometheus(const TestNetwork& network,
   return server;
 }
 
-Result<void> stop_once(const TestNetwork& network, const Settings& settings, int number,
+Result<void> stop_once(const test::TestNetwork& network, const Settings& settings, int number,
                        Samples& samples) {
   auto started = PacketStream::start(network, kStreamPerSecond);
   if (!started) {
     return std::unexpected(started.error());
   }
   PacketStream& stream = **started;
-  auto run = ChildProcess::start(
+  auto run = test::ChildProcess::start(
       {settings.holdfast.string(), "run", (settings.work / "plan.yaml").string(), "--output",
        (settings.work / "report").string()},
       settings.work / "run.log");
@@ -112,7 +112,7 @@ Result<void> stop_once(const TestNetwork& network, const Settings& settings, int
 
 Result<BenchmarkResult> measure_stop_latency(const Settings& settings) {
   const int repeats = settings.brief ? 3 : 100;
-  auto network = TestNetwork::make();
+  auto network = test::TestNetwork::make();
   if (!network) {
     return std::unexpected(network.error());
   }

@@ -12,10 +12,10 @@
 #include "agent/kernel/features.h"
 #include "agent/kernel/libbpf_kernel.h"
 #include "tests/bench/benchmark.h"
-#include "tests/bench/child_process.h"
 #include "tests/bench/pinned.h"
 #include "tests/bench/reference_programs.h"
-#include "tests/bench/test_network.h"
+#include "tests/support/child_process.h"
+#include "tests/support/test_network.h"
 
 namespace holdfast::bench {
 namespace {
@@ -52,7 +52,7 @@ double processor_ns() {
 
 class UdpSend {
  public:
-  UdpSend(bool brief, TestNetwork network)
+  UdpSend(bool brief, test::TestNetwork network)
       : rounds_(brief ? 3 : 61), packets_(brief ? 5'000 : 20'000), network_(std::move(network)) {}
 
   Result<BenchmarkResult> measure();
@@ -65,7 +65,7 @@ class UdpSend {
   Result<void> check(const std::vector<Contender>& contenders) const;
 
   int rounds_, packets_;
-  TestNetwork network_;
+  test::TestNetwork network_;
   UniqueFd socket_, empty_;
   std::unique_ptr<agent::kernel::Kernel> kernel_;
   std::vector<Link> links_;
@@ -93,7 +93,7 @@ Result<void> UdpSend::load_holdfast() {
     return std::unexpected(links.error());
   }
   for (const Link& link : *links) {
-    if (link.name == kCable) {
+    if (link.name == test::kCable) {
       links_.push_back(link);
     }
   }
@@ -122,7 +122,9 @@ Result<void> UdpSend::attach_empty() {
 
 std::vector<Contender> UdpSend::contenders() {
   const auto run = [this](std::vector<std::string> command) {
-    return [this, command = std::move(command)] { return run_command(network_.near(), command); };
+    return [this, command = std::move(command)] {
+      return test::run_command(network_.near(), command);
+    };
   };
   const auto flush = run({"nft", "flush", "ruleset"});
   const auto nothing = [] { return Result<void>{}; };
@@ -195,7 +197,7 @@ Result<BenchmarkResult> UdpSend::measure() {
   if (auto loaded = load_holdfast(); !loaded) {
     return std::unexpected(loaded.error());
   }
-  auto socket = udp_socket(network_.near(), 0, kNobodyAddress, kPort);
+  auto socket = test::udp_socket(network_.near(), 0, test::kNobodyAddress, kPort);
   if (!socket) {
     return std::unexpected(socket.error());
   }
@@ -269,7 +271,7 @@ Result<BenchmarkResult> UdpSend::measure() {
 }  // namespace
 
 Result<BenchmarkResult> measure_udp_send(const Settings& settings) {
-  auto network = TestNetwork::make();
+  auto network = test::TestNetwork::make();
   if (!network) {
     return std::unexpected(network.error());
   }

@@ -5,35 +5,13 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 : "${HOLDFAST:=$E2E_ROOT/build/bin/holdfast}"
 
-readonly OUT=$E2E_TMP/out
+readonly OUT=$E2E_OUT
 # Server a, seen from the lab's client, and servers of the client's own.
 readonly CABLE=(10.77.0.11 fd77::11) LOOPBACK=(127.0.0.1 ::1)
-RUN_OPTIONS=()
-
-plan() { # MATCH BLACKHOLE
-  cat <<YAML
-apiVersion: holdfast/v1
-kind: Experiment
-metadata: {name: what-clients-see}
-spec:
-  prometheus: {url: "http://10.77.0.5:9090", netns: hf-$HOLDFAST_LAB-mon}
-  steadyStateHypothesis:
-    baseline: 0s
-    probes: [{name: the edge is up, type: prometheus, query: 'up{job="haproxy"}', tolerance: ">= 1"}]
-  method:
-    - name: refuse
-      fault: blackhole
-      duration: 2m
-      target: {netns: hf-$HOLDFAST_LAB-client}
-      match: $1
-      blackhole: $2
-YAML
-}
 
 # see MATCH BLACKHOLE – what a client sees under the fault, on standard output, sorted. The client has connected before.
 see() {
-  local client go run status=0
-  plan "$1" "$2" >"$E2E_TMP/plan.yaml"
+  local client go
   mkfifo "$E2E_TMP/go"
   in_lab client python3 "$E2E_ROOT/tests/e2e/refusal_client.py" "${CABLE[@]}" "${LOOPBACK[@]}" \
     <"$E2E_TMP/go" >"$E2E_TMP/client" &
@@ -41,17 +19,11 @@ see() {
   E2E_PIDS+=("$client")
   exec {go}>"$E2E_TMP/go"
   wait_for 20 "the client to connect" grep -q '^connected$' "$E2E_TMP/client"
-  env --default-signal=INT "$HOLDFAST" run "$E2E_TMP/plan.yaml" --output "$OUT" "${RUN_OPTIONS[@]}" \
-    >"$E2E_TMP/log" 2>&1 </dev/null &
-  run=$!
-  E2E_PIDS+=("$run")
-  wait_for 30 "the fault to be injected" grep -q ' injected:' "$E2E_TMP/log"
+  start_client_run blackhole "$1" "$2"
   echo go >&"$go"
   wait "$client" || fail "the client failed"
   grep -v '^connected$' "$E2E_TMP/client" | sort >"$E2E_TMP/seen"
-  kill -INT "$run"
-  wait "$run" || status=$?
-  expect_eq "exit code of the run: $(<"$E2E_TMP/log")" 5 "$status"
+  interrupt_client_run
 }
 
 # expected NEW ESTABLISHED UDP – of every address.

@@ -107,6 +107,48 @@ stop_process() {
   wait_for 10 "process $1 to stop" _stands_still "$1"
 }
 
+# client_plan FAULT MATCH PARAMETERS – a plan of one action on the lab's client, long enough for every test.
+client_plan() {
+  cat <<YAML
+apiVersion: holdfast/v1
+kind: Experiment
+metadata: {name: what-clients-see}
+spec:
+  prometheus: {url: "http://10.77.0.5:9090", netns: hf-$HOLDFAST_LAB-mon}
+  steadyStateHypothesis:
+    baseline: 0s
+    probes: [{name: the edge is up, type: prometheus, query: 'up{job="haproxy"}', tolerance: ">= 1"}]
+  method:
+    - name: what the client meets
+      fault: $1
+      duration: 2m
+      target: {netns: hf-$HOLDFAST_LAB-client}
+      match: $2
+      $1: $3
+YAML
+}
+
+readonly E2E_OUT=$E2E_TMP/out
+RUN='' RUN_OPTIONS=()
+
+# start_client_run FAULT MATCH PARAMETERS – returns when the fault is injected. The run's pid is in RUN, its report goes
+# to E2E_OUT, its output to E2E_TMP/log; RUN_OPTIONS are given to it.
+start_client_run() {
+  client_plan "$@" >"$E2E_TMP/plan.yaml"
+  env --default-signal=INT "$HOLDFAST" run "$E2E_TMP/plan.yaml" --output "$E2E_OUT" "${RUN_OPTIONS[@]}" \
+    >"$E2E_TMP/log" 2>&1 </dev/null &
+  RUN=$!
+  E2E_PIDS+=("$RUN")
+  wait_for 30 "the fault to be injected" grep -q ' injected:' "$E2E_TMP/log"
+}
+
+interrupt_client_run() {
+  local status=0
+  kill -INT "$RUN"
+  wait "$RUN" || status=$?
+  expect_eq "exit code of the run: $(<"$E2E_TMP/log")" 5 "$status"
+}
+
 # What a case started besides its lab, to be ended with it.
 E2E_OTHER_LABS=() E2E_PIDS=()
 # A function that removes what a test file makes besides.

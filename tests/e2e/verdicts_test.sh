@@ -129,6 +129,12 @@ test_example_dns() {
   expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
 }
 
+test_example_latency() {
+  lab up
+  expect_run "$E2E_ROOT/experiments/latency.yaml" held 0
+  expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
+}
+
 edge_holds_server_a() { # UP | DOWN
   in_lab edge curl -sS -m 2 http://10.77.0.2:8405/metrics |
     grep -q "^haproxy_server_status{proxy=\"shop\",server=\"a\",state=\"$1\"} 1"

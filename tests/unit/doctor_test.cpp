@@ -78,8 +78,8 @@ TEST(Doctor, PerfectNodeInjectsByTcx) {
   const Examination examination = examine(perfect_node());
   EXPECT_TRUE(examination.can_inject);
   EXPECT_EQ(examination.mechanism, "tcx");
-  EXPECT_THAT(examination.faults, ElementsAre("noop", "blackhole", "loss", "dns"));
-  EXPECT_EQ(examination.verdict, "this node can inject noop, blackhole, loss, dns by tcx");
+  EXPECT_THAT(examination.faults, ElementsAre("noop", "blackhole", "loss", "dns", "latency"));
+  EXPECT_EQ(examination.verdict, "this node can inject noop, blackhole, loss, dns, latency by tcx");
   EXPECT_EQ(count(examination, FindingStatus::ok), examination.findings.size());
   EXPECT_TRUE(require_usable(perfect_node()).has_value());
 }
@@ -238,12 +238,22 @@ TEST(Doctor, LockedMemoryMattersOnlyWhereItIsCharged) {
 
 TEST(Doctor, WhatNoFaultNeedsDegradesNothing) {
   Features features = perfect_node();
-  for (Feature* feature : {&features.netem, &features.ifb, &features.tun, &features.nf_tables}) {
+  for (Feature* feature : {&features.netem, &features.ifb, &features.nf_tables}) {
     *feature = {kNo, "No such file or directory"};
   }
   features.node.cgroup2.reset();
   const Examination examination = examine(features);
   EXPECT_EQ(count(examination, FindingStatus::ok), examination.findings.size());
+}
+
+TEST(Doctor, WithoutTunAllButLatencyCanBeInjected) {
+  Features features = perfect_node();
+  features.tun = {kNo, "/dev/net/tun: No such file or directory"};
+  const Examination examination = examine(features);
+  EXPECT_TRUE(examination.can_inject);
+  EXPECT_EQ(examination.verdict, "this node can inject noop, blackhole, loss, dns by tcx");
+  EXPECT_EQ(find(examination, "delay")->status, FindingStatus::degraded);
+  EXPECT_THAT(find(examination, "delay")->cure, HasSubstr("modprobe tun"));
 }
 
 TEST(Doctor, EveryFindingThatIsNotOkSaysWhatItMeansAndWhatToDo) {
@@ -269,8 +279,8 @@ TEST(DoctorReport, TableKeepsTo80ColumnsAndEndsWithTheVerdict) {
   const std::string table = cli::doctor_table(examine(features), false);
   EXPECT_THAT(table, Not(HasSubstr("\033")));
   EXPECT_THAT(table, HasSubstr("degraded  attaching"));
-  EXPECT_TRUE(
-      table.ends_with("\n\nverdict: this node can inject noop, blackhole, loss, dns by clsact\n"))
+  EXPECT_TRUE(table.ends_with(
+      "\n\nverdict: this node can inject noop, blackhole, loss, dns, latency by clsact\n"))
       << table;
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {

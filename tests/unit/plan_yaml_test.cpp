@@ -1,34 +1,12 @@
 // Plans from text: what is accepted, and what is said about what is not.
-#include "common/plan_yaml.h"
-
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <filesystem>
+
+#include "tests/unit/plan_parsing.h"
 
 namespace holdfast::plan {
 namespace {
-
-constexpr const char* kHead = R"(apiVersion: holdfast/v1
-kind: Experiment
-metadata: {name: test}
-spec:
-  prometheus: {url: "http://127.0.0.1:9090"}
-  steadyStateHypothesis:
-    probes:
-      - {name: up, type: prometheus, query: up, tolerance: ">= 1"}
-  method:
-)";
-
-ParseOutcome parse(const std::string& method) {
-  return parse_plan(kHead + method, "plan.yaml");
-}
-
-bool says(const ParseOutcome& outcome, const std::string& words) {
-  return std::any_of(
-      outcome.diagnostics.begin(), outcome.diagnostics.end(),
-      [&](const Diagnostic& one) { return one.text().find(words) != std::string::npos; });
-}
 
 TEST(PlanYaml, ReadsAnAction) {
   const auto outcome = parse(

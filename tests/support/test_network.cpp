@@ -1,4 +1,4 @@
-#include "tests/bench/test_network.h"
+#include "tests/support/test_network.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -8,9 +8,9 @@
 
 #include <thread>
 
-#include "tests/bench/child_process.h"
+#include "tests/support/child_process.h"
 
-namespace holdfast::bench {
+namespace holdfast::test {
 namespace {
 
 using agent::kernel::NetNamespace;
@@ -62,7 +62,7 @@ Result<TestNetwork> TestNetwork::make() {
     return std::unexpected(far.error());
   }
   TestNetwork network(std::move(*near), std::move(*far));
-  // No address of their own making and fixed neighbours: nothing but the benchmark's own packets
+  // No address of their own making and fixed neighbours: nothing but a test's own packets
   // is on the cable.
   const auto bring_up = [](const char* hardware, const char* address) -> Commands {
     return {{"ip", "link", "set", "lo", "up"},
@@ -86,7 +86,7 @@ Result<TestNetwork> TestNetwork::make() {
   };
   for (const auto& [netns, commands] : steps) {
     if (auto done = run_all(*netns, commands); !done) {
-      return std::unexpected(done.error().with_context("set up the network of the benchmark"));
+      return std::unexpected(done.error().with_context("set up the test network"));
     }
   }
   return network;
@@ -131,4 +131,4 @@ Result<UniqueFd> udp_socket(const NetNamespace& netns, std::uint16_t port, const
   return socket;
 }
 
-}  // namespace holdfast::bench
+}  // namespace holdfast::test

@@ -1,4 +1,4 @@
-#include "tests/bench/child_process.h"
+#include "tests/support/child_process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 #include <thread>
 #include <utility>
 
-namespace holdfast::bench {
+namespace holdfast::test {
 namespace {
 
 constexpr int kCannotStart = 127;
@@ -147,4 +147,4 @@ std::string ChildProcess::last_words() const {
   return text.size() > kShown ? "…" + text.substr(text.size() - kShown) : text;
 }
 
-}  // namespace holdfast::bench
+}  // namespace holdfast::test

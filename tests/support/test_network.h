@@ -13,7 +13,7 @@
 #include "common/result.h"
 #include "common/unique_fd.h"
 
-namespace holdfast::bench {
+namespace holdfast::test {
 
 inline constexpr const char* kCable = "cable0";  // the interface's name, on both ends
 inline constexpr const char* kNearAddress = "10.200.0.1";
@@ -43,4 +43,4 @@ class TestNetwork {
 Result<UniqueFd> udp_socket(const agent::kernel::NetNamespace& netns, std::uint16_t port,
                             const char* peer = nullptr, std::uint16_t peer_port = 0);
 
-}  // namespace holdfast::bench
+}  // namespace holdfast::test

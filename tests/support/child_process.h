@@ -1,4 +1,4 @@
-// Processes that a benchmark starts: waited for, or ended with their owner.
+// Processes that a test or benchmark starts: waited for, or ended with their owner.
 #pragma once
 
 #include <sys/types.h>
@@ -12,14 +12,14 @@
 #include "agent/kernel/netns.h"
 #include "common/result.h"
 
-namespace holdfast::bench {
+namespace holdfast::test {
 
 // Runs a command in a network namespace to its end. An error unless it exits with 0: what it wrote
 // is in the message.
 Result<void> run_command(const agent::kernel::NetNamespace& netns,
                          const std::vector<std::string>& command);
 
-// Killed with the object, and by the kernel when the benchmark itself is killed.
+// Killed with the object, and by the kernel when its owner is killed.
 class ChildProcess {
  public:
   // To be called from a thread that outlives the child: the kernel takes that thread's end for its
@@ -46,4 +46,4 @@ class ChildProcess {
   std::filesystem::path log_;
 };
 
-}  // namespace holdfast::bench
+}  // namespace holdfast::test

@@ -1,0 +1,48 @@
+#include "agent/fault/latency.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::agent {
+namespace {
+
+CompiledFault compile(const plan::Action& action) {
+  CompiledFault compiled;
+  compiled.rule.kind = HF_LATENCY;
+  compiled.latency = action.latency;
+  return compiled;
+}
+
+std::string proof(const Counters& counters) {
+  if (counters.matched_packets == 0) {
+    return kNoPacketMatched;
+  }
+  const DelaySummary& delays = counters.delays;
+  std::string text =
+      fmt::format("{} of {} matched packets delayed", delays.packets, counters.matched_packets);
+  if (delays.packets > 0) {
+    text += fmt::format(" by {} on average ({} to {}, 99 in 100 below {})",
+                        format_rounded(delays.mean), format_rounded(delays.least),
+                        format_rounded(delays.most), format_rounded(delays.p99));
+  }
+  if (counters.dropped_packets > 0) {
+    text += fmt::format("; {} were lost on the way back", counters.dropped_packets);
+  }
+  if (counters.undelayed_packets > 0) {
+    text += fmt::format("; {} were let through, since the delay line could not take them",
+                        counters.undelayed_packets);
+  }
+  return text;
+}
+
+}  // namespace
+
+FaultType latency_fault() {
+  return {
+      .kind = plan::FaultKind::latency,
+      .compile = compile,
+      .proven = [](const Counters& counters) { return counters.delays.packets > 0; },
+      .proof = proof,
+  };
+}
+
+}  // namespace holdfast::agent
