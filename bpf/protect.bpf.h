@@ -5,14 +5,18 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
-/* Router and neighbour solicitation, advertisement, redirect (RFC 4861): IPv6's ARP. */
+/* Router and neighbour solicitation, advertisement, redirect (RFC 4861): IPv6's ARP. And what tells
+ * switches and routers which groups are listened to, IGMP (RFC 3376) and MLD (RFC 2710, RFC 3810):
+ * neighbour discovery goes to such groups, and a report that is missed is missed until the next
+ * query, minutes after the fault. */
 static __always_inline int hf_is_neighbour_discovery(struct __sk_buff* skb,
                                                      const struct hf_packet* packet) {
   __u8 type = 0;
 
+  if (packet->protocol == IPPROTO_IGMP) return 1;
   if (packet->protocol != HF_IPPROTO_ICMPV6) return 0;
   if (bpf_skb_load_bytes(skb, packet->transport_offset, &type, sizeof(type))) return 0;
-  return type >= 133 && type <= 137;
+  return (type >= 133 && type <= 137) || (type >= 130 && type <= 132) || type == 143;
 }
 
 /* DHCP (RFC 2131) and DHCPv6 (RFC 8415): the node's lease on its own address. */

@@ -136,6 +136,29 @@ TEST_F(Rules, ProtectedTrafficIsSparedAndCounted) {
   EXPECT_EQ(counters(0).dropped_packets, 1U);
 }
 
+TEST_F(Rules, WhatNeighboursAreFoundByIsSpared) {
+  load({rule_of(HF_BLACKHOLE)});
+  const auto icmpv6 = [](unsigned type) {
+    return make_packet("fe80::9", "ff02::16", IPPROTO_ICMPV6, type << 8, 0);
+  };
+  for (const unsigned type : {130U, 131U, 132U, 133U, 134U, 135U, 136U, 137U, 143U}) {
+    EXPECT_EQ(egress(icmpv6(type)), kPass) << type;
+    EXPECT_EQ(ingress(icmpv6(type)), kPass) << type;
+  }
+  // As it is sent: behind a router alert (RFC 3810, 5).
+  Bytes report = icmpv6(143);
+  constexpr std::size_t kNextHeader = 14 + 6;
+  constexpr std::size_t kPayload = 14 + 40;
+  report[kNextHeader] = 0;
+  const Bytes alert = {IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0};
+  report.insert(report.begin() + kPayload, alert.begin(), alert.end());
+  EXPECT_EQ(egress(report), kPass);
+  EXPECT_EQ(egress(make_packet("10.0.0.9", "224.0.0.22", IPPROTO_IGMP, 0x2200, 0)), kPass);
+  EXPECT_EQ(counters(0).spared_packets, 20U);
+  EXPECT_EQ(egress(icmpv6(128)), kRedirect) << "an echo request";
+  EXPECT_EQ(counters(0).dropped_packets, 1U);
+}
+
 Bytes query(const std::string& name) {
   Bytes dns = {0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 1};
   for (std::size_t start = 0; start < name.size();) {
