@@ -177,15 +177,16 @@ Finding attach(const Features& features) {
   return finding;
 }
 
-// By what latency delays packets, and why by that.
+// By what packets are delayed, and why by that.
 Finding delay(const Features& features) {
   if (features.tun.state == Availability::no) {
-    return Finding{.id = "delay",
-                   .title = "delays",
-                   .status = FindingStatus::degraded,
-                   .found = fmt::format("no TUN/TAP ({})", features.tun.detail),
-                   .consequence = "latency can't be injected; all other faults can",
-                   .cure = "modprobe tun; in a container: let it have /dev/net/tun"};
+    return Finding{
+        .id = "delay",
+        .title = "delays",
+        .status = FindingStatus::degraded,
+        .found = fmt::format("no TUN/TAP ({})", features.tun.detail),
+        .consequence = "latency, bandwidth, reorder and wrong checksums can't be injected",
+        .cure = "modprobe tun; in a container: let it have /dev/net/tun"};
   }
   return ok(
       "delay", "delays",
@@ -288,13 +289,16 @@ void add_optional(const Features& features, std::vector<Finding>& findings) {
 }
 
 std::vector<std::string> fault_names(const Features& features) {
-  std::vector<std::string> names;
-  for (const auto kind : {plan::FaultKind::noop, plan::FaultKind::blackhole, plan::FaultKind::loss,
-                          plan::FaultKind::dns}) {
-    names.emplace_back(plan::to_string(kind));
-  }
+  using plan::FaultKind;
+  std::vector<FaultKind> kinds = {FaultKind::noop, FaultKind::blackhole, FaultKind::loss,
+                                  FaultKind::dns,  FaultKind::duplicate, FaultKind::corrupt};
   if (features.tun.state != Availability::no) {
-    names.emplace_back(plan::to_string(plan::FaultKind::latency));
+    kinds.insert(kinds.end(), {FaultKind::reorder, FaultKind::latency, FaultKind::bandwidth});
+  }
+  std::vector<std::string> names;
+  names.reserve(kinds.size());
+  for (const FaultKind kind : kinds) {
+    names.emplace_back(plan::to_string(kind));
   }
   return names;
 }
@@ -342,9 +346,11 @@ Examination examine(const Features& features) {
   if (examination.can_inject) {
     examination.mechanism = features.attach_mechanism();
     examination.faults = fault_names(features);
-    examination.verdict =
-        fmt::format("this node can inject {}{}{}", fmt::join(examination.faults, ", "),
-                    examination.mechanism.empty() ? "" : " by ", examination.mechanism);
+    examination.verdict = fmt::format(
+        "this node can inject {}{}{}",
+        features.tun.state == Availability::no ? "all faults but those of the delay line"
+                                               : "all faults",
+        examination.mechanism.empty() ? "" : " by ", examination.mechanism);
   } else {
     examination.verdict = fmt::format("this node can't inject: {}", missing->found);
   }

@@ -176,6 +176,14 @@ std::vector<MetricFamily> MeteredAgent::state(std::size_t attached_interfaces) c
   return {std::move(active), std::move(interfaces), std::move(lease)};
 }
 
+// Whether the action has delays to tell of.
+static bool goes_by_line(const std::string& fault) {
+  using plan::FaultKind;
+  return fault == plan::to_string(FaultKind::latency) ||
+         fault == plan::to_string(FaultKind::reorder) ||
+         fault == plan::to_string(FaultKind::bandwidth);
+}
+
 std::vector<MetricFamily> MeteredAgent::hits() const {
   struct Column {
     const char* name;
@@ -191,10 +199,14 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
       {"holdfast_action_dropped_bytes_total", "Bytes of those packets.", &Counters::dropped_bytes},
       {"holdfast_action_answered_packets_total", "DNS queries that the fault answered itself.",
        &Counters::answered_packets},
+      {"holdfast_action_altered_packets_total",
+       "Packets that the fault duplicated, corrupted or kept back.", &Counters::altered_packets},
+      {"holdfast_action_queued_packets_total",
+       "Packets that waited for others where a bandwidth is limited.", &Counters::queued_packets},
       {"holdfast_action_spared_packets_total",
        "Packets that were matched and let through, being protected.", &Counters::spared_packets},
       {"holdfast_action_undelayed_packets_total",
-       "Packets that a latency matched and the delay line could not take: let through.",
+       "Packets that were meant for the delay line, which could not take them: let through.",
        &Counters::undelayed_packets}};
   std::vector<ActionState> actions;
   {
@@ -220,7 +232,7 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
       add(families[column], labels_of(actions[i]),
           static_cast<double>((*counters).*(kColumns[column].field)));
     }
-    if (actions[i].fault == plan::to_string(plan::FaultKind::latency)) {
+    if (goes_by_line(actions[i].fault)) {
       const auto packets = static_cast<double>(counters->delays.packets);
       const double mean = std::chrono::duration<double>(counters->delays.mean).count();
       add(delayed, labels_of(actions[i]), packets);

@@ -42,6 +42,8 @@ struct Placed {
   std::size_t site = 0;
   std::size_t rule = 0;
   bool live = false;
+  std::uint64_t armed_ns = 0;  // CLOCK_MONOTONIC
+  std::size_t step = 0;        // of the schedule that the kernel has
 };
 
 std::uint64_t monotonic_ns() {
@@ -87,17 +89,17 @@ std::vector<std::string> describe_rule(const RuleSpec& rule, const plan::Action&
                       hidden > 0 ? fmt::format(" and {} more addresses", hidden) : "")};
 }
 
-// What the delay line makes of a target. Over loopback nothing is delayed (bpf/apply.bpf.h).
-Result<void> check_delay(const ResolvedTarget& target, std::vector<std::string>& notes) {
+// What the delay line makes of a target. Nothing is handed to it over loopback (bpf/apply.bpf.h).
+Result<void> check_line(const ResolvedTarget& target, std::vector<std::string>& notes) {
   const auto loops =
       std::ranges::count(target.links, ARPHRD_LOOPBACK, &kernel::Link::hardware_type);
   if (static_cast<std::size_t>(loops) == target.links.size()) {
-    return fail(ErrorKind::unsupported, "packets over loopback can't be delayed",
+    return fail(ErrorKind::unsupported, "packets over loopback can't be handed to the delay line",
                 "target the interface between two namespaces or machines");
   }
-  notes.emplace_back("packets are delayed by a line of this process, on a TAP of its own");
+  notes.emplace_back("packets go through a delay line of this process, on a TAP of its own");
   if (loops > 0) {
-    notes.emplace_back("packets over loopback are not delayed");
+    notes.emplace_back("packets over loopback are left alone: the delay line can't have them");
   }
   return {};
 }
@@ -134,6 +136,7 @@ class NodeAgent : public Agent {
   Result<void> disarm_locked(std::size_t index);
   static Result<void> detach_if_idle(Site& site);
   void follow_new_links(Site& site);
+  void retune(Placed& placed, std::uint64_t now_ns);
 
   mutable std::mutex mutex_;
   std::unique_ptr<kernel::Kernel> kernel_;
@@ -181,7 +184,7 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
                 .match = action.match,
                 .interfaces = {},
                 .names = fault.names,
-                .latency = fault.latency,
+                .line = fault.line,
                 .rule = fault.rule};
   if (auto resolved = resolve_hosts(rule.match, prepared.notes); !resolved) {
     return std::unexpected(resolved.error());
@@ -199,8 +202,8 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
     prepared.notes.push_back(
         fmt::format("{} is covered by the match and spared", overlap->endpoint->why));
   }
-  if (rule.latency) {
-    if (auto checked = check_delay(*target, prepared.notes); !checked) {
+  if (rule.line) {
+    if (auto checked = check_line(*target, prepared.notes); !checked) {
       return std::unexpected(checked.error());
     }
   }
@@ -214,7 +217,12 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
   add_links(site.links, target->links);
   site.whole_namespace = site.whole_namespace || target->whole_namespace;
   prepared.rules = describe_rule(rule, action);
-  placed_.push_back({.action = action, .site = 0, .rule = site.rules.size(), .live = false});
+  placed_.push_back({.action = action,
+                     .site = 0,
+                     .rule = site.rules.size(),
+                     .live = false,
+                     .armed_ns = 0,
+                     .step = 0});
   placed_.back().site = static_cast<std::size_t>(
       std::find_if(sites_.begin(), sites_.end(), [&](const Site& one) { return &one == &site; }) -
       sites_.begin());
@@ -341,6 +349,8 @@ Result<void> NodeAgent::arm(std::size_t index) {
   // Live before it is attached: each attachment takes some 10 ms, and the fault begins with the
   // first of them instead of after the last.
   const std::uint64_t now = monotonic_ns();
+  placed.armed_ns = now;
+  retune(placed, now);
   site.path->set_lease(now + static_cast<std::uint64_t>(options_.lease.count()));
   site.path->activate(placed.rule, placed.action.match.direction,
                       now + static_cast<std::uint64_t>(placed.action.duration.count()));
@@ -433,6 +443,18 @@ void NodeAgent::follow_new_links(Site& site) {
   }
 }
 
+// What the action's schedule says by now, where that is not in the kernel yet.
+void NodeAgent::retune(Placed& placed, std::uint64_t now_ns) {
+  const Duration elapsed(static_cast<Duration::rep>(now_ns - placed.armed_ns));
+  const std::size_t step = placed.action.steps_until(elapsed);
+  if (step == placed.step) {
+    return;
+  }
+  placed.step = step;
+  const CompiledFault changed = compile_fault(placed.action.at_step(step));
+  sites_[placed.site].path->retune(placed.rule, changed.rule, changed.line);
+}
+
 void NodeAgent::renew_lease() {
   const std::lock_guard lock(mutex_);
   const auto now = std::chrono::steady_clock::now();
@@ -442,6 +464,11 @@ void NodeAgent::renew_lease() {
   }
   const std::uint64_t deadline =
       monotonic_ns() + static_cast<std::uint64_t>(options_.lease.count());
+  for (Placed& placed : placed_) {
+    if (placed.live) {
+      retune(placed, monotonic_ns());
+    }
+  }
   for (Site& site : sites_) {
     if (site.live_actions > 0) {
       site.path->set_lease(deadline);
@@ -459,18 +486,27 @@ Result<Counters> NodeAgent::counters(std::size_t index) const {
   if (!raw) {
     return std::unexpected(raw.error());
   }
-  const bool delays = placed.action.fault == plan::FaultKind::latency;
+  const plan::FaultKind fault = placed.action.fault;
+  const bool by_line = sites_[placed.site].rules[placed.rule].line.has_value();
+  const bool alters = fault == plan::FaultKind::duplicate || fault == plan::FaultKind::corrupt;
   const DelayLine::Results line = sites_[placed.site].path->delays(placed.rule);
-  return Counters{.matched_packets = raw->matched_packets,
-                  .matched_bytes = raw->matched_bytes,
-                  .dropped_packets = raw->dropped_packets + line.lost,
-                  .dropped_bytes = raw->dropped_bytes,
-                  .answered_packets = raw->answered_packets,
-                  .spared_packets = raw->spared_packets,
-                  .bursts = delays ? 0 : raw->bursts,
-                  .undelayed_packets = delays ? raw->undelayed_packets + line.overflowed : 0,
-                  .delays = line.delays,
-                  .lateness_p99 = line.lateness_p99};
+  Counters counters{.matched_packets = raw->matched_packets,
+                    .matched_bytes = raw->matched_bytes,
+                    .dropped_packets = raw->dropped_packets + line.lost + line.dropped_packets,
+                    .dropped_bytes = raw->dropped_bytes + line.dropped_bytes,
+                    .answered_packets = alters ? 0 : raw->answered_packets,
+                    .altered_packets = (alters ? raw->altered_packets : 0) + line.corrupted,
+                    .queued_packets = line.queued,
+                    .spared_packets = raw->spared_packets,
+                    .bursts = by_line ? 0 : raw->bursts,
+                    .undelayed_packets = by_line ? raw->undelayed_packets + line.overflowed : 0,
+                    .delays = line.delays,
+                    .lateness_p99 = line.lateness_p99,
+                    .bits_per_second = line.bits_per_second};
+  if (fault == plan::FaultKind::reorder) {
+    counters.altered_packets = line.delays.packets;
+  }
+  return counters;
 }
 
 std::size_t NodeAgent::attached_interfaces() const {

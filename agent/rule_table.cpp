@@ -166,8 +166,8 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
     image.directions[HF_FROM] |= spec.match.direction != plan::Direction::to;
     image.config.kinds |= 1U << spec.rule.kind;
     set_bit(control.of_kind[spec.rule.kind], i);
-    if (spec.latency) {
-      image.delays.emplace(i, *spec.latency);
+    if (spec.line) {
+      image.line.emplace(i, *spec.line);
     }
     if (spec.match.addresses.empty()) {
       set_bit(control.any_address, i);
@@ -212,14 +212,13 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   image.config.use_remote_ports = !image.remote_ports.empty();
   image.config.use_local_ports = !image.local_ports.empty();
   image.config.use_interfaces = !image.interfaces.empty();
-  image.config.use_loss_state = std::ranges::any_of(rules, [](const RuleSpec& spec) {
-    return spec.rule.kind == HF_LOSS && spec.rule.loss_how != HF_LOSS_RANDOM;
-  });
+  image.config.use_draw_state = std::ranges::any_of(
+      rules, [](const RuleSpec& spec) { return spec.rule.draw_how != HF_DRAW_RANDOM; });
   image.config.use_syn =
       std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.syn_only != 0; });
   image.config.use_refusals =
       std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.refusal != 0; });
-  image.config.use_line = !image.delays.empty();
+  image.config.use_line = !image.line.empty();
   // The line keeps the packets of a connection in order.
   image.config.use_flows =
       image.config.use_line || std::ranges::any_of(rules, [](const RuleSpec& spec) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/delay/line_rule.h"
 #include "bpf/holdfast_abi.h"
 #include "common/plan.h"
 #include "common/result.h"
@@ -26,9 +27,9 @@ struct RuleSpec {
   std::string action;  // for messages
   plan::Match match;   // `hosts` have been resolved into `addresses`
   std::vector<std::uint32_t> interfaces;
-  std::vector<NameMatch> names;                // kind dns
-  std::optional<plan::LatencyParams> latency;  // kind latency
-  hf_rule rule{};                              // deadline_ns is set when it is armed
+  std::vector<NameMatch> names;  // kind dns
+  std::optional<LineRule> line;  // what the delay line has to do
+  hf_rule rule{};                // deadline_ns is set when it is armed
 };
 
 // What the maps must hold for a set of rules; rule i of the input is bit i.
@@ -41,8 +42,7 @@ struct TableImage {
   std::map<std::uint16_t, hf_bits> remote_ports, local_ports;
   std::map<std::uint32_t, hf_bits> interfaces;
   std::vector<std::pair<hf_name_key, hf_name_value>> names;
-  using Delays = std::map<std::size_t, plan::LatencyParams>;
-  Delays delays;  // what the delay line does, by rule
+  LineRules line;  // what the delay line has to do
 };
 
 // Errors: usage (more than HF_MAX_RULES rules, a name that does not fit).

@@ -5,7 +5,14 @@
 
 #include "narrow.bpf.h"
 
-enum hf_count { HF_MATCHED = 1, HF_DROPPED = 2, HF_ANSWERED = 4, HF_SPARED = 8, HF_UNDELAYED = 16 };
+enum hf_count {
+  HF_MATCHED = 1,
+  HF_DROPPED = 2,
+  HF_ANSWERED = 4,
+  HF_ALTERED = HF_ANSWERED, /* no rule can do both */
+  HF_SPARED = 8,
+  HF_UNDELAYED = 16
+};
 
 static __always_inline void hf_add(struct hf_counters* counter, const struct __sk_buff* skb,
                                    __u32 what) {
@@ -22,10 +29,13 @@ static __always_inline void hf_add(struct hf_counters* counter, const struct __s
   if (what & HF_UNDELAYED) counter->undelayed_packets++;
 }
 
-static __always_inline void hf_count(const struct __sk_buff* skb, __u32 rule, __u32 what) {
+/* Not static, as some others: the verifier then looks at it by itself and once, whatever the ways
+ * on which it is called. Full tables would not load otherwise. */
+__noinline int hf_count(struct __sk_buff* skb, __u32 rule, __u32 what) {
   struct hf_counters* counter = bpf_map_lookup_elem(&counters, &rule);
 
   if (counter) hf_add(counter, skb, what);
+  return 0;
 }
 
 /* 64 random bits. SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,

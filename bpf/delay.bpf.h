@@ -6,18 +6,34 @@
 #include "match.bpf.h"
 #include "turn.bpf.h"
 
-/* In tc_index, which nobody reads between the line's TAP and the interface that a packet goes on
- * to: it was delayed, and all else was done to it before that. */
-#define HF_WAS_DELAYED 0x4846
+/* In tc_index, which nobody reads between here and the interface that a packet goes on to: all was
+ * done to it. TWICE: over loopback, from one end to the other. */
+#define HF_IS_DONE 0x4846
+#define HF_IS_DONE_TWICE 0x4847
 
 /* The kernel gives room at the head only up to four pages (BPF_SKB_MAX_LEN, net/core/filter.c);
  * frames that are cut up later are exempt. Only loopback has longer packets. */
 #define HF_LONGEST_PARCEL 15000
 
-static __always_inline int hf_was_delayed(struct __sk_buff* skb) {
-  if (skb->tc_index != HF_WAS_DELAYED) return 0;
-  skb->tc_index = 0;
+static __always_inline int hf_is_done(struct __sk_buff* skb, __u8 direction) {
+  __u32 mark = skb->tc_index;
+
+  if (mark != HF_IS_DONE && mark != HF_IS_DONE_TWICE) return 0;
+  skb->tc_index = mark == HF_IS_DONE_TWICE && direction == HF_TO ? HF_IS_DONE : 0;
   return 1;
+}
+
+/* Sends a copy the same way. Over loopback a packet that is taken in anew has lost its route: what
+ * arrives there is sent once more instead. See hf_count for what it is. */
+__noinline int hf_send_copy(struct __sk_buff* skb, __u32 direction) {
+  int from_loopback = direction == HF_FROM && skb->ifindex == HF_LOOPBACK_IFINDEX;
+
+  skb->tc_index = from_loopback ? HF_IS_DONE_TWICE : HF_IS_DONE;
+  int failed = (int)bpf_clone_redirect(skb, skb->ifindex,
+                                       direction == HF_TO || from_loopback ? 0 : BPF_F_INGRESS);
+
+  skb->tc_index = 0;
+  return failed;
 }
 
 /* Takes the outermost tag off. 0, or -1 where that fails. */
@@ -38,9 +54,11 @@ static __always_inline int hf_pop_tag(struct __sk_buff* skb, struct hf_vlan_tag*
   return bpf_skb_vlan_pop(skb) ? -1 : 0;
 }
 
-/* The verdict for a packet that `rules` delay; HF_NEXT where the line can't take it. */
-static __noinline int hf_hand_to_line(struct __sk_buff* skb, const struct hf_packet* packet,
-                                      const struct hf_bits* rules, __u64 flow) {
+/* The verdict for a packet that `rules` have work for; HF_NEXT where the line can't take it. The
+ * line makes a copy, too, where `copies` says so. */
+__noinline int hf_hand_to_line(struct __sk_buff* skb, const struct hf_packet* packet,
+                               const struct hf_bits* rules, __u64 flow, __u32 copies) {
+  if (!packet || !rules) return HF_NEXT; /* never; the verifier asks */
   struct hf_parcel parcel = {.direction = packet->direction,
                              .has_ethernet = packet->has_ethernet,
                              .type = bpf_htons(packet->is_ipv6 ? ETH_P_IPV6 : ETH_P_IP),
@@ -48,7 +66,8 @@ static __noinline int hf_hand_to_line(struct __sk_buff* skb, const struct hf_pac
                              .flow = flow,
                              .ifindex = skb->ifindex,
                              .mark = skb->mark,
-                             .priority = skb->priority};
+                             .priority = skb->priority,
+                             .copies = copies};
 
   if (!control.line_ifindex || parcel.arrived_ns >= control.line_deadline_ns) return HF_NEXT;
   if (!skb->gso_size && skb->len > HF_LONGEST_PARCEL) return HF_NEXT;
@@ -92,7 +111,7 @@ static __always_inline int hf_take_from_line(struct __sk_buff* skb) {
     return HF_SHOT;
   skb->mark = parcel.mark;
   skb->priority = parcel.priority;
-  skb->tc_index = HF_WAS_DELAYED;
+  skb->tc_index = HF_IS_DONE;
   return bpf_redirect(parcel.ifindex, parcel.direction == HF_TO ? 0 : BPF_F_INGRESS);
 }
 

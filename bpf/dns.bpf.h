@@ -129,8 +129,9 @@ static __noinline int hf_sum_ipv6_udp(struct __sk_buff* skb, const struct hf_pac
 
 /* Turns the query into its answer. 0, or -1 where the packet could not be rewritten: it must be
  * dropped then, since it may be half of each. */
-static __noinline int hf_make_answer(struct __sk_buff* skb, const struct hf_packet* packet,
-                                     __u32 name_length, __u32 rcode) {
+__noinline int hf_make_answer(struct __sk_buff* skb, const struct hf_packet* packet,
+                              __u32 name_length, __u32 rcode) {
+  if (!packet || name_length > HF_NAME_BYTES) return -1; /* never; the verifier asks */
   __u32 udp = packet->transport_offset;
   __u32 dns = udp + sizeof(struct udphdr);
   __u32 end = dns + HF_DNS_HEADER + name_length + HF_DNS_QUESTION_TAIL;

@@ -7,7 +7,7 @@ static __always_inline int hf_process(struct __sk_buff* skb, __u8 direction, __u
   struct hf_bits bits;
   struct hf_packet packet = {.direction = direction, .has_ethernet = has_ethernet};
 
-  if (config.use_line && hf_was_delayed(skb)) return HF_NEXT;
+  if ((config.use_line || hf_has_kind(HF_DUPLICATE)) && hf_is_done(skb, direction)) return HF_NEXT;
   hf_copy(&bits, &control.active[direction]);
   if (hf_none(&bits) || hf_parse(skb, &packet)) return HF_NEXT;
   hf_match(skb, &packet, &bits);

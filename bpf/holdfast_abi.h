@@ -35,8 +35,12 @@ enum hf_kind {
   HF_BLACKHOLE = 1,
   HF_LOSS = 2,
   HF_DNS = 3,
-  HF_LATENCY = 4,
-  HF_KINDS = 5
+  HF_CORRUPT = 4,
+  HF_DUPLICATE = 5,
+  HF_REORDER = 6, /* what is hit is late, and overtaken */
+  HF_LATENCY = 7,
+  HF_BANDWIDTH = 8,
+  HF_KINDS = 9
 };
 
 /* Classes that a rule's protocol restriction can tell apart. */
@@ -49,10 +53,11 @@ enum hf_dns_response {
   HF_DNS_REFUSED = 5,
 };
 
-enum hf_loss_how {
-  HF_LOSS_RANDOM = 0, /* each packet on its own */
-  HF_LOSS_CHAIN = 1,  /* Gilbert-Elliott: two states, each with a probability of its own */
-  HF_LOSS_EVERY = 2,  /* each n-th */
+/* Which packets HF_LOSS, HF_CORRUPT, HF_DUPLICATE and HF_REORDER hit. */
+enum hf_draw_how {
+  HF_DRAW_RANDOM = 0, /* each packet on its own */
+  HF_DRAW_CHAIN = 1,  /* Gilbert-Elliott: two states, each with a probability of its own */
+  HF_DRAW_EVERY = 2,  /* each n-th */
 };
 
 /* What the sender of a packet that a blackhole swallows is told. */
@@ -66,30 +71,30 @@ enum hf_refusal {
  * always. */
 struct hf_rule {
   __u64 deadline_ns; /* CLOCK_MONOTONIC; from then on the rule is dead, whatever the agent does */
-  __u64 loss_threshold; /* HF_LOSS; of a chain: in its good state */
+  __u64 draw_threshold; /* of a chain: in its good state */
   __u32 kind;           /* enum hf_kind */
   __u32 dns_response;   /* HF_DNS: enum hf_dns_response */
-  __u32 loss_how;       /* HF_LOSS: enum hf_loss_how */
-  __u32 loss_every;     /* HF_LOSS_EVERY: 1 or more */
+  __u32 draw_how;       /* enum hf_draw_how */
+  __u32 draw_every;     /* HF_DRAW_EVERY: 1 or more */
   __u32 refusal;        /* HF_BLACKHOLE: enum hf_refusal */
   __u32 syn_only;       /* only TCP packets with SYN are matched: those that open a connection */
-  __u32 pad;
-  __u32 flow_seed;                   /* which flows: differs from rule to rule */
-  __u64 chain_to_bad, chain_to_good; /* HF_LOSS_CHAIN: after each packet */
-  __u64 chain_loss_in_bad;
+  __u32 leave_checksum; /* HF_CORRUPT: as it was, so that it is wrong */
+  __u32 flow_seed;      /* which flows: differs from rule to rule */
+  __u64 chain_to_bad, chain_to_good; /* HF_DRAW_CHAIN: after each packet */
+  __u64 chain_threshold_in_bad;
   __u64 flow_threshold; /* share of the flows that are matched; 0 is all of them */
   /* Matched only in the first part of each period since the start; a period of 0 is always. */
   __u64 pulse_start_ns; /* CLOCK_MONOTONIC */
   __u64 pulse_period_ns, pulse_active_ns;
 };
 
-/* What a loss that is no random one remembers, for each rule and direction (index rule *
+/* What a draw that is no random one remembers, for each rule and direction (index rule *
  * HF_DIRECTIONS + direction). CPUs share it: a burst is of the link, not of the CPU. Updates that
  * meet lose one transition, which is as random as the rest. */
-struct hf_loss_state {
+struct hf_draw_state {
   __u64 packets; /* so far */
   __u32 bad;     /* the chain's state */
-  __u32 lost;    /* whether the last packet was */
+  __u32 hit;     /* whether the last packet was */
   __u64 pad[6];  /* a cache line each */
 };
 
@@ -112,7 +117,7 @@ struct hf_control {
    * as long as it works. */
   __u64 line_deadline_ns;
   __u32 line_ifindex; /* of its TAP; 0: there is none */
-  __u32 pad;
+  __u32 zero;         /* never anything else */
   struct hf_bits active[HF_DIRECTIONS];
   struct hf_bits any_address;     /* rules that do not restrict the peer's address */
   struct hf_bits any_remote_port; /* … its port; the same for the others */
@@ -137,12 +142,12 @@ struct hf_config {
   __u8 use_local_ports;
   __u8 use_interfaces;
   __u8 use_protocols;
-  __u8 use_loss_state; /* some loss remembers what it did */
+  __u8 use_draw_state; /* some rule remembers what it hit */
   __u8 use_syn;        /* some rule is about SYNs only */
   __u8 use_flows;      /* … about a share of the flows */
   __u8 use_pulses;     /* … comes and goes */
   __u8 use_refusals;   /* … tells the sender */
-  __u8 use_line;       /* … delays */
+  __u8 use_line;       /* … hands packets to the delay line */
 };
 
 /* What stands in front of a packet on its way through the delay line: into the TAP as the programs
@@ -158,14 +163,14 @@ struct hf_parcel {
   __be16 type;                    /* of the packet: ETH_P_IP or ETH_P_IPV6 */
   __u8 direction;                 /* enum hf_direction */
   __u8 has_ethernet;              /* an Ethernet header follows, else the IP header */
-  struct hf_bits rules;           /* those of kind HF_LATENCY that it matched */
+  struct hf_bits rules;           /* those that the line has to do for it */
   __u64
       arrived_ns; /* CLOCK_MONOTONIC, or when its sender meant it to leave (EDT) if that is later */
   __u64 flow;     /* hash of the connection, the same in both directions */
   __u32 ifindex;  /* where it goes on */
   __u32 mark, priority;
   struct hf_vlan_tag tags[HF_VLAN_TAGS]; /* the outer first */
-  __u32 pad;
+  __u32 copies;                          /* to be made of it (HF_DUPLICATE) */
 };
 
 /* Written by the programs alone, once a tick, hence on a cache line of its own. */
@@ -205,13 +210,15 @@ struct hf_name_value {
 struct hf_counters {
   __u64 matched_packets, matched_bytes;
   __u64 dropped_packets, dropped_bytes;
-  __u64 answered_packets; /* DNS queries; and what a blackhole refused, beside dropping it */
-  __u64 spared_packets;   /* matched, but to or from a protected endpoint: let through */
-  __u64 random;           /* where this CPU's random numbers for the rule are; 0: not begun */
   union {
-    __u64 bursts; /* HF_LOSS: of lost packets, where the loss remembers */
-    __u64
-        undelayed_packets; /* HF_LATENCY: matched, but the line could not take them: let through */
+    __u64 answered_packets; /* DNS queries; and what a blackhole refused, beside dropping it */
+    __u64 altered_packets;  /* HF_CORRUPT and HF_DUPLICATE: those that were, by the programs */
+  };
+  __u64 spared_packets; /* matched, but to or from a protected endpoint: let through */
+  __u64 random;         /* where this CPU's random numbers for the rule are; 0: not begun */
+  union {
+    __u64 bursts;            /* HF_LOSS: of lost packets, where the loss remembers */
+    __u64 undelayed_packets; /* meant for the line, which could not take them: let through */
   };
 }; /* a cache line in all */
 
@@ -222,7 +229,7 @@ struct hf_counters {
 #endif
 HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
 HF_ASSERT(sizeof(struct hf_rule) == 104, "hf_rule");
-HF_ASSERT(sizeof(struct hf_loss_state) == 64, "hf_loss_state");
+HF_ASSERT(sizeof(struct hf_draw_state) == 64, "hf_draw_state");
 HF_ASSERT(sizeof(struct hf_config) == 28, "hf_config");
 HF_ASSERT(sizeof(struct hf_parcel) == 88, "hf_parcel");
 HF_ASSERT(sizeof(struct hf_clock) == 64, "hf_clock");
@@ -233,7 +240,7 @@ HF_ASSERT(sizeof(struct hf_name_key) == 4 + HF_NAME_BYTES, "hf_name_key");
 HF_ASSERT(sizeof(struct hf_name_value) == 72, "hf_name_value");
 HF_ASSERT(sizeof(struct hf_counters) == 64, "hf_counters");
 HF_ASSERT(sizeof(struct hf_control) ==
-              24 + 32 * (2 + 4 + 4 + 5) + 24 * HF_MAX_PROTECTED + 104 * HF_MAX_RULES,
+              24 + 32 * (2 + 4 + 4 + 9) + 24 * HF_MAX_PROTECTED + 104 * HF_MAX_RULES,
           "hf_control");
 
 #endif

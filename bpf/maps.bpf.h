@@ -68,8 +68,8 @@ struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, HF_MAX_RULES* HF_DIRECTIONS);
   __type(key, __u32);
-  __type(value, struct hf_loss_state);
-} loss_states SEC(".maps");
+  __type(value, struct hf_draw_state);
+} draw_states SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

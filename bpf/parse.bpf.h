@@ -35,6 +35,8 @@ struct hf_packet {
   __u8 is_ipv6;
   __u8 direction; /* enum hf_direction */
   __u8 has_ethernet;
+  __u8 is_later_fragment; /* no transport header in it */
+  __u8 pad[3];
 };
 
 static __always_inline int hf_is_vlan(__be16 type) {
@@ -148,7 +150,8 @@ static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* pac
     hf_map_ipv4(destination, ip->daddr);
     packet->protocol = ip->protocol;
     packet->transport_offset = offset + ip->ihl * 4;
-    if (ip->frag_off & bpf_htons(0x1fff)) return 0; /* not the first fragment: no ports */
+    packet->is_later_fragment = (ip->frag_off & bpf_htons(0x1fff)) != 0;
+    if (packet->is_later_fragment) return 0;
   } else {
     struct ipv6hdr* ip = data + offset;
 
@@ -159,8 +162,10 @@ static __always_inline int hf_parse(struct __sk_buff* skb, struct hf_packet* pac
     packet->protocol = ip->nexthdr;
     packet->transport_offset = offset + sizeof(struct ipv6hdr);
     if (hf_is_extension_header(packet->protocol) &&
-        hf_walk_extension_headers(skb, packet, packet->protocol))
+        hf_walk_extension_headers(skb, packet, packet->protocol)) {
+      packet->is_later_fragment = 1;
       return 0;
+    }
   }
   hf_read_ports(skb, packet);
   return 0;

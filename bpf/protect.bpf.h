@@ -36,7 +36,8 @@ static __always_inline int hf_same_address(const struct hf_address* a, const __u
   return x[0] == y[0] && x[1] == y[1];
 }
 
-static __always_inline int hf_is_protected(struct __sk_buff* skb, const struct hf_packet* packet) {
+__noinline int hf_is_protected(struct __sk_buff* skb, const struct hf_packet* packet) {
+  if (!packet) return 0; /* never; the verifier asks */
   if (hf_is_dhcp(packet) || hf_is_neighbour_discovery(skb, packet)) return 1;
   for (__u32 i = 0; i < HF_MAX_PROTECTED; i++) {
     if (i >= config.protected_count) break;

@@ -47,7 +47,8 @@ static __always_inline struct hf_refusal_scratch* hf_begin_refusal(const struct 
 
 /* The reset that a closed port sends (RFC 9293, 3.10.7.1). 0, or -1: the packet is to be dropped
  * then, since it may be half of each. */
-static __noinline int hf_make_reset(struct __sk_buff* skb, const struct hf_packet* packet) {
+__noinline int hf_make_reset(struct __sk_buff* skb, const struct hf_packet* packet) {
+  if (!packet) return -1; /* never; the verifier asks */
   struct hf_refusal_scratch* scratch = hf_begin_refusal(packet, IPPROTO_TCP, HF_TCP_HEADER);
   __u32 tcp = packet->transport_offset;
   __be32 acknowledged;
@@ -140,8 +141,9 @@ static __always_inline int hf_store_icmp(struct __sk_buff* skb, const struct hf_
 }
 
 /* The ICMP error (RFC 792, RFC 4443) of a router or a closed port. 0, or -1 as above. */
-static __noinline int hf_make_unreachable(struct __sk_buff* skb, const struct hf_packet* packet,
-                                          __u32 refusal) {
+__noinline int hf_make_unreachable(struct __sk_buff* skb, const struct hf_packet* packet,
+                                   __u32 refusal) {
+  if (!packet) return -1; /* never; the verifier asks */
   const __u32 size = packet->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
   const int is_tcp = packet->protocol == IPPROTO_TCP;
   const __u32 kept = packet->network_offset + size + (is_tcp ? HF_QUOTED_MOST : HF_QUOTED);

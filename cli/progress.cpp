@@ -99,7 +99,8 @@ void Progress::draw(const RunStatus& status) {
   const std::size_t left_out = rows > 0 ? keep(lines, std::max(rows - kOthers, 1)) : 0;
   erase();
   // Lines that are too long are cut by the terminal: wrapped ones would be miscounted.
-  out_ << "\033[?7l" << "  " << report::to_string(status.phase);
+  out_ << "\033[?7l"
+       << "  " << report::to_string(status.phase);
   if (status.left >= 0.5) {
     out_ << fmt::format(" · at most {:.0f} s left", status.left);
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -66,6 +67,14 @@ std::string_view to_string(FaultKind kind) {
       return "dns";
     case FaultKind::latency:
       return "latency";
+    case FaultKind::bandwidth:
+      return "bandwidth";
+    case FaultKind::duplicate:
+      return "duplicate";
+    case FaultKind::reorder:
+      return "reorder";
+    case FaultKind::corrupt:
+      return "corrupt";
   }
   return "?";
 }
@@ -186,13 +195,13 @@ std::string describe(const Target& target) {
   return place.empty() ? "interface " + target.interface : fmt::format("interface {} in {}", target.interface, place);
 }
 
-double LossParams::expected_share() const {
+double Draw::expected_share() const {
   switch (how) {
     case How::random:
       return percent.share;
     case How::chain: {
       const double bad = chain.to_bad / (chain.to_bad + chain.to_good);
-      return bad * chain.loss_in_bad + (1 - bad) * chain.loss_in_good;
+      return bad * chain.hit_in_bad + (1 - bad) * chain.hit_in_good;
     }
     case How::every:
       return 1.0 / every;
@@ -229,16 +238,45 @@ Duration LatencyParams::expected_deviation() const {
   return Duration(std::llround(std::sqrt(sum / static_cast<double>(table.size() - 1))));
 }
 
+std::size_t Action::steps_until(Duration elapsed) const {
+  const auto next = std::ranges::upper_bound(schedule, elapsed, {}, &ScheduledParameters::after);
+  return static_cast<std::size_t>(next - schedule.begin());
+}
+
+Action Action::at_step(std::size_t step) const {
+  Action then = *this;
+  if (step > 0) {
+    const ScheduledParameters& entry = schedule.at(step - 1);
+    static_cast<FaultParameters&>(then) = entry.parameters;
+    then.match.flows = entry.flows;
+  }
+  return then;
+}
+
+double Action::mean_of(double (*value)(const FaultParameters&)) const {
+  double sum = 0;
+  Duration since{};
+  const FaultParameters* current = this;
+  for (const ScheduledParameters& entry : schedule) {
+    const Duration until = std::min(entry.after, duration);
+    sum += value(*current) * static_cast<double>((until - since).count());
+    since = until;
+    current = &entry.parameters;
+  }
+  sum += value(*current) * static_cast<double>((duration - since).count());
+  return sum / static_cast<double>(duration.count());
+}
+
 namespace {
 
-std::string describe_parameters(const Action& action) {
-  switch (action.fault) {
+std::string describe_parameters(FaultKind kind, const FaultParameters& action) {
+  switch (kind) {
     case FaultKind::noop:
       return "noop";
     case FaultKind::blackhole:
       return fmt::format("blackhole ({})", to_string(action.blackhole.how));
     case FaultKind::loss:
-      return "loss " + action.loss.written;
+      return "loss " + action.draw.written;
     case FaultKind::dns: {
       std::string text = fmt::format("dns {}", to_string(action.dns.response));
       if (!action.dns.names.empty()) {
@@ -251,6 +289,16 @@ std::string describe_parameters(const Action& action) {
     }
     case FaultKind::latency:
       return "latency " + action.latency.written;
+    case FaultKind::bandwidth:
+      return "bandwidth " + action.bandwidth.written;
+    case FaultKind::duplicate:
+      return "duplicate " + action.draw.written;
+    case FaultKind::reorder:
+      return fmt::format("reorder {}, late by {}", action.draw.written,
+                         format_duration(action.reorder.delay));
+    case FaultKind::corrupt:
+      return fmt::format("corrupt {}, checksum {}", action.draw.written,
+                         action.corrupt.fix_checksum ? "mended" : "left wrong");
   }
   return "?";
 }
@@ -258,7 +306,16 @@ std::string describe_parameters(const Action& action) {
 }  // namespace
 
 std::string describe_fault(const Action& action) {
-  std::string text = describe_parameters(action);
+  std::string text = describe_parameters(action.fault, action);
+  if (!action.schedule.empty()) {
+    const ScheduledParameters& last = action.schedule.back();
+    const std::string then = describe_parameters(action.fault, last.parameters);
+    text += then == text ? "" : ", becoming " + then;
+    if (last.flows != action.match.flows) {
+      text += fmt::format(", on {} of the connections in the end", format_percent({last.flows}));
+    }
+    text += fmt::format(" over {}", format_duration(last.after));
+  }
   if (action.pulse) {
     text += fmt::format(", {} on and {} off by turns", format_duration(action.pulse->active),
                         format_duration(action.pulse->dormant));

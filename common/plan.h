@@ -69,7 +69,17 @@ struct Target {
   Location where;
 };
 
-enum class FaultKind { noop, blackhole, loss, dns, latency };
+enum class FaultKind {
+  noop,
+  blackhole,
+  loss,
+  dns,
+  latency,
+  bandwidth,
+  duplicate,
+  reorder,
+  corrupt
+};
 
 // drop: silence. refuse: as from a closed port (TCP reset, ICMP port unreachable). unreachable: as
 // from the last router (ICMP host unreachable).
@@ -79,15 +89,16 @@ enum class DnsResponse { nxdomain, servfail, refused, timeout };
 struct BlackholeParams {
   BlackholeHow how = BlackholeHow::drop;
 };
-struct LossParams {
+// Which of the matched packets a fault hits.
+struct Draw {
   enum class How { random, chain, every };
   How how = How::random;
-  Percent percent;  // random: above 0%, at most 100%; each packet on its own
+  Percent percent;  // random: each packet on its own
   // The Gilbert-Elliott model: a link is good or bad, and may change after each packet. Bursts of a
-  // mean length and correlated losses are chains, too.
+  // mean length and correlated draws are chains, too.
   struct Chain {
-    double to_bad = 0, to_good = 1;  // above 0, at most 1
-    double loss_in_good = 0, loss_in_bad = 1;
+    double to_bad = 0, to_good = 1;  // at most 1
+    double hit_in_good = 0, hit_in_bad = 1;
   } chain;
   int every = 0;        // each one of so many packets; 1 or more
   std::string written;  // in words: "10% in bursts of 4"
@@ -109,6 +120,21 @@ struct LatencyParams {
   Duration expected_mean() const;
   Duration expected_deviation() const;  // standard deviation
 };
+// The packets that are hit are late by so much, and overtaken by those that follow within it.
+struct ReorderParams {
+  Duration delay{};
+};
+// A link of a certain rate, with a queue before it. Each direction has one of its own.
+struct BandwidthParams {
+  double bits_per_second = 0;   // 1e3 to 1e11; of frames, as queueing disciplines count them
+  std::uint64_t burst = 0;      // bytes that a link which was idle carries at once
+  std::uint64_t queue = 0;      // bytes that may wait; what comes on top is dropped
+  bool per_connection = false;  // a link for each connection, instead of one for all
+  std::string written;          // in words: "10mbit, queue 312KB"
+};
+struct CorruptParams {
+  bool fix_checksum = false;  // so that the receiver takes what was changed
+};
 struct DnsParams {
   DnsResponse response = DnsResponse::nxdomain;
   std::vector<std::string> names;  // exactly these, lower case, without the last dot
@@ -120,8 +146,26 @@ struct Pulse {
   Duration active{}, dormant{};
 };
 
+// Only what belongs to the kind of fault has a meaning.
+struct FaultParameters {
+  BlackholeParams blackhole;
+  Draw draw;  // loss, duplicate, reorder, corrupt
+  DnsParams dns;
+  LatencyParams latency;
+  BandwidthParams bandwidth;
+  ReorderParams reorder;
+  CorruptParams corrupt;
+};
+
+// What numbers that are schedules ({from, to, over}) come to from some moment on.
+struct ScheduledParameters {
+  Duration after{};  // since the start of the action
+  FaultParameters parameters;
+  double flows = 1;  // Match::flows
+};
+
 // One entry of the method.
-struct Action {
+struct Action : FaultParameters {
   std::string name;  // unique in the plan
   FaultKind fault = FaultKind::noop;
   Duration
@@ -133,11 +177,15 @@ struct Action {
   Match match;
   bool spare_protected =
       false;  // `protected: spare`: a match that also covers protected traffic is accepted
-  BlackholeParams blackhole;  // only the one of `fault` has a meaning
-  LossParams loss;
-  DnsParams dns;
-  LatencyParams latency;
+  std::vector<ScheduledParameters> schedule;  // what replaces the parameters, in order of time
   Location where;
+
+  // How many entries of the schedule are past when the action has run for `elapsed`.
+  std::size_t steps_until(Duration elapsed) const;
+  // Takes over what entry `step` - 1 says; 0 is how the action begins.
+  Action at_step(std::size_t step) const;
+  // Of `value(parameters)`, over the duration of the action.
+  double mean_of(double (*value)(const FaultParameters&)) const;
 };
 
 enum class Comparison { ge, le, gt, lt, eq, ne };

@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 
 #include "common/yaml_reader.h"
 
 namespace holdfast::plan {
 namespace {
+
+using namespace std::chrono_literals;
 
 void decode_names(Reader& reader, const MapReader& map, const std::string& key, bool root,
                   std::vector<std::string>& names) {
@@ -79,135 +81,87 @@ void decode_dns(Reader& reader, MapReader& action_map, Action& action) {
   }
 }
 
-constexpr const char* kShare = "above 0%, at most 100%";
-const std::vector<std::string> kLossKeys = {"percent", "correlation", "burstLength",
-                                            "gilbertElliott", "every"};
+// How much may wait where the plan does not say: a quarter of a second, and at least as much as the
+// first flight of a connection (RFC 6928) with one packet more.
+constexpr Duration kQueue = 250ms;
+constexpr std::uint64_t kLeastQueue = 11 * 1514;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
 
-void decode_gilbert_elliott(Reader& reader, const MapReader& loss, LossParams& params) {
-  MapReader map(reader, loss.get("gilbertElliott"), loss.path("gilbertElliott"),
-                {"goodToBad", "badToGood", "lossInGood", "lossInBad"});
-  constexpr bool kOrNone = true;
-  if (map.require("goodToBad", kShare)) {
-    params.chain.to_bad = reader.share(map.get("goodToBad"), map.path("goodToBad")).value_or(1);
+std::uint64_t bytes_in(Duration duration, double bits_per_second) {
+  return static_cast<std::uint64_t>(std::chrono::duration<double>(duration).count() *
+                                    bits_per_second / 8);
+}
+
+// "64KiB", or as much as the link carries in "100ms".
+std::uint64_t decode_queue(Reader& reader, const MapReader& map, double bits_per_second) {
+  const YAML::Node node = map.get("queue");
+  const bool timed = node.IsScalar() && parse_duration(node.Scalar()).has_value();
+  if (timed) {
+    const auto time = reader.duration(node, map.path("queue"), 1ms, 60s).value_or(kQueue);
+    return std::min(bytes_in(time, bits_per_second), kMostBytes);
   }
-  if (map.require("badToGood", kShare)) {
-    params.chain.to_good = reader.share(map.get("badToGood"), map.path("badToGood")).value_or(1);
+  return reader.bytes(node, map.path("queue"), kMostBytes).value_or(kLeastQueue);
+}
+
+void decode_bandwidth(Reader& reader, MapReader& action_map, Action& action) {
+  if (!action_map.require("bandwidth", "{rate: 10mbit}")) {
+    return;
   }
-  if (map.has("lossInGood")) {
-    params.chain.loss_in_good =
-        reader.share(map.get("lossInGood"), map.path("lossInGood"), kOrNone).value_or(0);
+  MapReader map(reader, action_map.get("bandwidth"), action_map.path("bandwidth"),
+                {"rate", "burst", "queue", "per"});
+  BandwidthParams& params = action.bandwidth;
+  if (!map.require("rate", "how fast: 10mbit")) {
+    return;
   }
-  if (map.has("lossInBad")) {
-    params.chain.loss_in_bad =
-        reader.share(map.get("lossInBad"), map.path("lossInBad"), kOrNone).value_or(1);
+  params.bits_per_second = reader.rate(map.get("rate"), map.path("rate"), 1e3, 1e11).value_or(1e6);
+  if (map.has("burst")) {
+    params.burst = reader.bytes(map.get("burst"), map.path("burst"), kMostBytes).value_or(0);
   }
-  params.how = LossParams::How::chain;
-  params.written = fmt::format(
-      "{} by Gilbert-Elliott (good to bad {}, bad to good {}, {} and {} lost)",
-      format_percent({params.expected_share()}), format_percent({params.chain.to_bad}),
-      format_percent({params.chain.to_good}), format_percent({params.chain.loss_in_good}),
-      format_percent({params.chain.loss_in_bad}));
-  if (map.valid() && params.expected_share() <= 0) {
-    reader.report(loss.get("gilbertElliott"), loss.path("gilbertElliott"), "no loss at all",
-                  "lossInGood or lossInBad above 0%");
+  params.queue = std::clamp(bytes_in(kQueue, params.bits_per_second), kLeastQueue, kMostBytes);
+  if (map.has("queue")) {
+    params.queue = decode_queue(reader, map, params.bits_per_second);
+  }
+  if (map.has("per")) {
+    params.per_connection =
+        reader.word(map.get("per"), map.path("per"), {"target", "connection"}) == 1U;
+  }
+  params.written =
+      fmt::format("{}{}, {} may wait", format_rate(params.bits_per_second),
+                  params.per_connection ? " for each connection" : "", format_bytes(params.queue));
+}
+
+void decode_reorder(Reader& reader, MapReader& action_map, Action& action) {
+  if (!action_map.require("reorder", "{percent: 10%, delay: 10ms}")) {
+    return;
+  }
+  MapReader map(reader, action_map.get("reorder"), action_map.path("reorder"),
+                draw_keys({"delay"}));
+  decode_draw(reader, map, action.draw);
+  if (map.require("delay", "how late they are: 10ms")) {
+    action.reorder.delay =
+        reader.duration(map.get("delay"), map.path("delay"), 1us, 10min).value_or(1ms);
   }
 }
 
-// Bursts that are `length` packets long on average, at a loss of `percent` in all.
-void decode_bursts(Reader& reader, const MapReader& map, LossParams& params) {
-  const double lost = params.percent.share;
-  // The link leaves its good state with to_bad <= 1, so the pauses are a packet long at least.
-  const double least = std::max(1.0, lost / (1 - lost));
-  const auto length = reader.number(map.get("burstLength"), map.path("burstLength"));
-  if (!length) {
+void decode_corrupt(Reader& reader, MapReader& action_map, Action& action) {
+  if (!action_map.require("corrupt", "{percent: 1%}")) {
     return;
   }
-  if (*length < least || *length > 1e6) {
-    reader.report(map.get("burstLength"), map.path("burstLength"), "not a possible length",
-                  fmt::format("{:.4g} to 1000000 packets at a loss of {}", least,
-                              format_percent(params.percent)));
-    return;
-  }
-  params.how = LossParams::How::chain;
-  params.chain = {.to_bad = lost / (1 - lost) / *length, .to_good = 1 / *length};
-  params.written += fmt::format(" in bursts of {:.4g}", *length);
-}
-
-// A packet shares the fate of the one before with the probability `correlation`, and has one of its
-// own else: the rate stays, and the autocorrelation of neighbours is `correlation`.
-void decode_correlation(Reader& reader, const MapReader& map, LossParams& params) {
-  const auto same = reader.share(map.get("correlation"), map.path("correlation"));
-  if (!same) {
-    return;
-  }
-  if (*same >= 1) {
-    reader.report(map.get("correlation"), map.path("correlation"), "nothing would ever change",
-                  "above 0%, below 100%");
-    return;
-  }
-  const double lost = params.percent.share;
-  params.how = LossParams::How::chain;
-  params.chain = {.to_bad = (1 - *same) * lost, .to_good = (1 - *same) * (1 - lost)};
-  params.written += fmt::format(" with correlation {}", format_percent({*same}));
-}
-
-void decode_percent(Reader& reader, const MapReader& map, LossParams& params) {
-  const auto lost = reader.share(map.get("percent"), map.path("percent"));
-  if (!lost) {
-    return;
-  }
-  params.percent.share = *lost;
-  params.written = format_percent(params.percent);
-  const char* shape = map.has("burstLength") ? "burstLength" : "correlation";
-  if (!map.has(shape)) {
-    return;
-  }
-  if (map.has("burstLength") && map.has("correlation")) {
-    reader.report(map.get("correlation"), map.path("correlation"), "one of the two decides",
-                  "burstLength or correlation");
-  } else if (*lost >= 1) {
-    reader.report(map.get(shape), map.path(shape), "everything is lost anyway",
-                  "a percent below 100%");
-  } else if (map.has("burstLength")) {
-    decode_bursts(reader, map, params);
-  } else {
-    decode_correlation(reader, map, params);
-  }
-}
-
-void decode_loss(Reader& reader, const MapReader& map, Action& action) {
-  LossParams& params = action.loss;
-  const int shapes = static_cast<int>(map.has("percent")) + static_cast<int>(map.has("every")) +
-                     static_cast<int>(map.has("gilbertElliott"));
-  if (map.valid() && shapes != 1) {
-    reader.report(map.node(), map.path(""), "not one loss",
-                  "exactly one of percent, every, gilbertElliott");
-    return;
-  }
-  for (const char* key : {"burstLength", "correlation"}) {
-    if (map.has(key) && !map.has("percent")) {
-      reader.report(map.get(key), map.path(key), "shapes a loss of some percent",
-                    "percent beside it");
-    }
-  }
-  if (map.has("every")) {
-    params.every = static_cast<int>(
-        reader.integer(map.get("every"), map.path("every"), 1, 1'000'000'000).value_or(1));
-    params.how = LossParams::How::every;
-    params.written =
-        params.every == 1 ? "of every packet" : fmt::format("of one packet in {}", params.every);
-  } else if (map.has("gilbertElliott")) {
-    decode_gilbert_elliott(reader, map, params);
-  } else if (map.has("percent")) {
-    decode_percent(reader, map, params);
+  MapReader map(reader, action_map.get("corrupt"), action_map.path("corrupt"),
+                draw_keys({"checksum"}));
+  decode_draw(reader, map, action.draw);
+  if (map.has("checksum")) {
+    action.corrupt.fix_checksum =
+        reader.word(map.get("checksum"), map.path("checksum"), {"wrong", "mended"}) == 1U;
   }
 }
 
 }  // namespace
 
 const std::vector<std::string>& fault_words() {
-  static const std::vector<std::string> kWords = {"noop", "blackhole", "loss", "dns",
-                                                  "latency"};  // in the order of FaultKind
+  static const std::vector<std::string> kWords = {"noop",    "blackhole", "loss",      "dns",
+                                                  "latency", "bandwidth", "duplicate", "reorder",
+                                                  "corrupt"};  // in the order of FaultKind
   return kWords;
 }
 
@@ -229,7 +183,18 @@ void decode_parameters(Reader& reader, MapReader& map, Action& action) {
                                         .value_or(0));
     }
   } else if (action.fault == FaultKind::loss && map.require("loss", "{percent: 10%}")) {
-    decode_loss(reader, MapReader(reader, map.get("loss"), map.path("loss"), kLossKeys), action);
+    const MapReader parameters(reader, map.get("loss"), map.path("loss"),
+                               draw_keys({"gilbertElliott"}));
+    decode_draw(reader, parameters, action.draw, true);
+  } else if (action.fault == FaultKind::duplicate && map.require("duplicate", "{percent: 10%}")) {
+    const MapReader parameters(reader, map.get("duplicate"), map.path("duplicate"), draw_keys({}));
+    decode_draw(reader, parameters, action.draw);
+  } else if (action.fault == FaultKind::bandwidth) {
+    decode_bandwidth(reader, map, action);
+  } else if (action.fault == FaultKind::reorder) {
+    decode_reorder(reader, map, action);
+  } else if (action.fault == FaultKind::corrupt) {
+    decode_corrupt(reader, map, action);
   } else if (action.fault == FaultKind::dns) {
     decode_dns(reader, map, action);
   } else if (action.fault == FaultKind::latency) {

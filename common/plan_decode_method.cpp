@@ -1,8 +1,10 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "common/yaml_reader.h"
 
@@ -130,9 +132,6 @@ Match decode_match(Reader& reader, const YAML::Node& node, const std::string& pa
         reader.word(map.get("direction"), map.path("direction"), {"to", "from", "both"})
             .value_or(0));
   }
-  if (map.has("flows")) {
-    match.flows = reader.share(map.get("flows"), map.path("flows")).value_or(1);
-  }
   if (map.has("connections")) {
     match.new_connections =
         reader.word(map.get("connections"), map.path("connections"), {"all", "new"}) == 1U;
@@ -189,15 +188,53 @@ Pulse decode_pulse(Reader& reader, const YAML::Node& node, const std::string& pa
   return pulse;
 }
 
+std::vector<std::string> action_keys() {
+  std::vector<std::string> keys = {"name",   "fault", "startAfter", "duration",
+                                   "target", "match", "pulse",      "protected"};
+  keys.insert(keys.end(), fault_words().begin(), fault_words().end());
+  return keys;
+}
+
+void decode_flows(Reader& reader, const MapReader& action_map, Action& action) {
+  if (!action_map.has("match") || !action_map.get("match").IsMap() ||
+      !action_map.get("match")["flows"]) {
+    return;
+  }
+  action.match.flows =
+      reader.share(action_map.get("match")["flows"], action_map.path("match.flows")).value_or(1);
+}
+
+// The parameters at the start and, where numbers are schedules, at each moment at which one
+// changes: whatever holds for parameters holds at all of them.
+void decode_scheduled(Reader& reader, MapReader& map, Action& action) {
+  const Action plain = action;
+  const std::size_t mistakes = reader.mistakes();
+  const auto decode = [&](Action& into) {
+    decode_flows(reader, map, into);
+    decode_parameters(reader, map, into);
+  };
+  reader.allow_schedules(action.duration);
+  decode(action);
+  const std::set<Duration> changes = reader.changes();
+  for (const Duration moment : changes) {
+    if (reader.mistakes() > mistakes) {
+      break;
+    }
+    Action then = plain;
+    reader.set_moment(moment);
+    decode(then);
+    action.schedule.push_back({.after = moment, .parameters = then, .flows = then.match.flows});
+  }
+  reader.forbid_schedules();
+}
+
 Action decode_action(Reader& reader, const YAML::Node& node, const std::string& path) {
-  MapReader map(reader, node, path,
-                {"name", "fault", "startAfter", "duration", "target", "match", "pulse", "protected",
-                 "noop", "blackhole", "loss", "dns", "latency"});
+  MapReader map(reader, node, path, action_keys());
   Action action;
   action.where = reader.locate(node, path);
   map.require("name", "a name of its own");
   action.name = map.text("name", 200).value_or("");
-  const bool has_fault = map.require("fault", "noop, blackhole, loss, dns, latency");
+  const bool has_fault = map.require("fault", fmt::format("{}", fmt::join(fault_words(), ", ")));
   const auto fault =
       has_fault ? reader.word(map.get("fault"), map.path("fault"), fault_words()) : std::nullopt;
   if (map.has("startAfter")) {
@@ -228,7 +265,7 @@ Action decode_action(Reader& reader, const YAML::Node& node, const std::string& 
   }
   if (fault) {
     action.fault = static_cast<FaultKind>(*fault);
-    decode_parameters(reader, map, action);
+    decode_scheduled(reader, map, action);
   }
   return action;
 }

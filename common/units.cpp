@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
+#include <cmath>
 #include <limits>
+#include <optional>
 #include <ranges>
 
 namespace holdfast {
@@ -50,6 +54,34 @@ std::int64_t scale(std::string_view whole, std::string_view fraction, std::int64
     value += step * (c - '0');
   }
   return value > kLongest ? -1 : value;
+}
+
+struct Scale {
+  std::string_view name;
+  double factor;
+};
+constexpr std::array<Scale, 4> kRates = {{{"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}}};
+constexpr std::array<Scale, 7> kSizes = {{{"b", 1},
+                                          {"kb", 1e3},
+                                          {"mb", 1e6},
+                                          {"gb", 1e9},
+                                          {"kib", 1024},
+                                          {"mib", 1048576},
+                                          {"gib", 1073741824}}};
+
+// A number with one of `units` behind it. Empty: it is none.
+template <std::size_t N>
+std::optional<double> scaled(std::string_view text, const std::array<Scale, N>& units) {
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  if (error != std::errc() || !(value >= 0)) {
+    return std::nullopt;
+  }
+  std::string unit(text.substr(static_cast<std::size_t>(end - text.data())));
+  std::ranges::transform(unit, unit.begin(), [](unsigned char c) { return std::tolower(c); });
+  const auto found = std::ranges::find(units, std::string_view(unit), &Scale::name);
+  return found == units.end() ? std::nullopt : std::optional(value * found->factor);
 }
 
 std::string_view take_digits(std::string_view& rest) {
@@ -130,6 +162,45 @@ Result<Percent> parse_percent(std::string_view text) {
     return bad("out of range");
   }
   return Percent{value / 100};
+}
+
+Result<double> parse_rate(std::string_view text) {
+  const auto rate = scaled(text, kRates);
+  if (!rate) {
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is not a rate", text),
+                "a number with a unit: 10mbit, 1.5gbit (bit, kbit, mbit, gbit in a second)");
+  }
+  return *rate;
+}
+
+Result<std::uint64_t> parse_bytes(std::string_view text) {
+  const auto bytes = scaled(text, kSizes);
+  if (!bytes || *bytes > 1e15) {
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is not a number of bytes", text),
+                "a number with a unit: 1500B, 64KiB (B, kB, MB, GB, KiB, MiB, GiB)");
+  }
+  return static_cast<std::uint64_t>(std::llround(*bytes));
+}
+
+std::string format_rate(double bits_per_second) {
+  const Scale* unit = &kRates[0];
+  for (const Scale& one : kRates) {
+    unit = bits_per_second >= one.factor ? &one : unit;
+  }
+  return fmt::format("{:.4g}{}", bits_per_second / unit->factor, unit->name);
+}
+
+std::string format_bytes(std::uint64_t bytes) {
+  constexpr std::array<Scale, 4> kBinary = {
+      {{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}}};
+  constexpr std::array<Scale, 4> kDecimal = {{{"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}}};
+  const bool binary = bytes > 0 && bytes % 1024 == 0;
+  const auto& units = binary ? kBinary : kDecimal;
+  const Scale* unit = units.data();
+  for (const Scale& one : units) {
+    unit = static_cast<double>(bytes) >= one.factor ? &one : unit;
+  }
+  return fmt::format("{:.4g}{}", static_cast<double>(bytes) / unit->factor, unit->name);
 }
 
 std::string format_duration(Duration value) {

@@ -102,42 +102,112 @@ std::optional<std::size_t> Reader::word(const YAML::Node& node, const std::strin
   return std::nullopt;
 }
 
-std::optional<long> Reader::integer(const YAML::Node& node, const std::string& path, long least,
-                                    long most) {
-  const std::string written = node.IsScalar() ? node.Scalar() : "";
-  long value = 0;
-  const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), value);
-  if (written.empty() || error != std::errc() || end != written.data() + written.size() ||
-      value < least || value > most) {
-    report(node, path, "not a whole number in range", fmt::format("{} to {}", least, most));
+void Reader::allow_schedules(Duration longest) {
+  schedules_allowed_ = true;
+  longest_schedule_ = longest;
+  moment_ = Duration(0);
+  changes_.clear();
+}
+
+// `read(node, path, in_schedule)` reads one value.
+template <class T, class Read>
+std::optional<T> Reader::scheduled(const YAML::Node& node, const std::string& path,
+                                   const Read& read) {
+  if (!schedules_allowed_ || !node.IsMap()) {
+    return read(node, path, false);
+  }
+  constexpr Duration kShortest = std::chrono::milliseconds(100);
+  constexpr long kMostSteps = 100;
+  MapReader map(*this, node, path, {"from", "to", "over", "steps"});
+  if (!map.require("from", "what it begins with") || !map.require("to", "what it ends with") ||
+      !map.require("over", "how long it takes: 30s")) {
     return std::nullopt;
   }
-  return value;
+  const std::optional<T> from = read(map.get("from"), map.path("from"), true);
+  const std::optional<T> to = read(map.get("to"), map.path("to"), true);
+  schedules_allowed_ = false;  // none within one
+  const auto over = duration(map.get("over"), map.path("over"), kShortest,
+                             std::max(kShortest, longest_schedule_));
+  auto steps =
+      std::optional<long>(std::clamp<long>(over.value_or(kShortest) / kShortest, 1, kMostSteps));
+  if (map.has("steps")) {
+    steps = integer(map.get("steps"), map.path("steps"), 1, kMostSteps);
+  }
+  schedules_allowed_ = true;
+  if (!from || !to || !over || !steps) {
+    return std::nullopt;
+  }
+  if (*from == *to) {
+    report(node, path, "from and to are the same", "two values, or one alone");
+    return std::nullopt;
+  }
+  for (long i = 1; i <= *steps; ++i) {
+    changes_.insert(*over * i / *steps);
+  }
+  long done = 0;
+  while (done < *steps && *over * (done + 1) / *steps <= moment_) {
+    ++done;
+  }
+  const double progress = static_cast<double>(done) / static_cast<double>(*steps);
+  if constexpr (std::is_same_v<T, double>) {
+    return *from + (*to - *from) * progress;
+  } else if constexpr (std::is_same_v<T, Duration>) {
+    return *from + Duration(std::llround(static_cast<double>((*to - *from).count()) * progress));
+  } else {
+    const double first = static_cast<double>(*from);
+    return static_cast<T>(std::llround(first + (static_cast<double>(*to) - first) * progress));
+  }
+}
+
+std::optional<long> Reader::integer(const YAML::Node& node, const std::string& path, long least,
+                                    long most) {
+  const auto read = [&](const YAML::Node& one, const std::string& at, bool) -> std::optional<long> {
+    const std::string written = one.IsScalar() ? one.Scalar() : "";
+    long value = 0;
+    const auto [end, error] =
+        std::from_chars(written.data(), written.data() + written.size(), value);
+    if (written.empty() || error != std::errc() || end != written.data() + written.size() ||
+        value < least || value > most) {
+      report(one, at, "not a whole number in range", fmt::format("{} to {}", least, most));
+      return std::nullopt;
+    }
+    return value;
+  };
+  return scheduled<long>(node, path, read);
 }
 
 std::optional<double> Reader::share(const YAML::Node& node, const std::string& path, bool or_none) {
-  const auto percent = parse_percent(node.IsScalar() ? node.Scalar() : "");
-  if (!percent) {
-    report(node, path, percent.error());
-    return std::nullopt;
-  }
-  if (percent->share <= 0 && !or_none) {
-    report(node, path, "nothing at all", "above 0%, at most 100%");
-    return std::nullopt;
-  }
-  return percent->share;
+  const auto read = [&](const YAML::Node& one, const std::string& at,
+                        bool in_schedule) -> std::optional<double> {
+    const auto percent = parse_percent(one.IsScalar() ? one.Scalar() : "");
+    if (!percent) {
+      report(one, at, percent.error());
+      return std::nullopt;
+    }
+    if (percent->share <= 0 && !or_none && !in_schedule) {
+      report(one, at, "nothing at all", "above 0%, at most 100%");
+      return std::nullopt;
+    }
+    return percent->share;
+  };
+  return scheduled<double>(node, path, read);
 }
 
 std::optional<double> Reader::number(const YAML::Node& node, const std::string& path) {
-  const std::string written = node.IsScalar() ? node.Scalar() : "";
-  double value = 0;
-  const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), value);
-  if (written.empty() || error != std::errc() || end != written.data() + written.size() ||
-      !std::isfinite(value)) {
-    report(node, path, "not a number", "a number such as 4 or 2.5");
-    return std::nullopt;
-  }
-  return value;
+  const auto read = [&](const YAML::Node& one, const std::string& at,
+                        bool) -> std::optional<double> {
+    const std::string written = one.IsScalar() ? one.Scalar() : "";
+    double value = 0;
+    const auto [end, error] =
+        std::from_chars(written.data(), written.data() + written.size(), value);
+    if (written.empty() || error != std::errc() || end != written.data() + written.size() ||
+        !std::isfinite(value)) {
+      report(one, at, "not a number", "a number such as 4 or 2.5");
+      return std::nullopt;
+    }
+    return value;
+  };
+  return scheduled<double>(node, path, read);
 }
 
 std::optional<bool> Reader::boolean(const YAML::Node& node, const std::string& path) {
@@ -147,21 +217,63 @@ std::optional<bool> Reader::boolean(const YAML::Node& node, const std::string& p
 
 std::optional<Duration> Reader::duration(const YAML::Node& node, const std::string& path,
                                          Duration least, Duration most) {
-  if (!node.IsScalar()) {
-    report(node, path, "a duration is wanted here", "a number with a unit: 250ms, 10s, 1m30s");
-    return std::nullopt;
-  }
-  auto parsed = parse_duration(node.Scalar());
-  if (!parsed) {
-    report(node, path, parsed.error());
-    return std::nullopt;
-  }
-  if (*parsed < least || *parsed > most) {
-    report(node, path, "out of range",
-           fmt::format("{} to {}", format_duration(least), format_duration(most)));
-    return std::nullopt;
-  }
-  return *parsed;
+  const auto read = [&](const YAML::Node& one, const std::string& at,
+                        bool in_schedule) -> std::optional<Duration> {
+    if (!one.IsScalar()) {
+      report(one, at, "a duration is wanted here", "a number with a unit: 250ms, 10s, 1m30s");
+      return std::nullopt;
+    }
+    auto parsed = parse_duration(one.Scalar());
+    if (!parsed) {
+      report(one, at, parsed.error());
+      return std::nullopt;
+    }
+    const bool none = in_schedule && *parsed == Duration(0);
+    if ((*parsed < least && !none) || *parsed > most) {
+      report(one, at, "out of range",
+             fmt::format("{} to {}", format_duration(least), format_duration(most)));
+      return std::nullopt;
+    }
+    return *parsed;
+  };
+  return scheduled<Duration>(node, path, read);
+}
+
+std::optional<double> Reader::rate(const YAML::Node& node, const std::string& path, double least,
+                                   double most) {
+  const auto read = [&](const YAML::Node& one, const std::string& at,
+                        bool) -> std::optional<double> {
+    const auto parsed = parse_rate(one.IsScalar() ? one.Scalar() : "");
+    if (!parsed) {
+      report(one, at, parsed.error());
+      return std::nullopt;
+    }
+    if (*parsed < least || *parsed > most) {
+      report(one, at, "out of range",
+             fmt::format("{} to {}", format_rate(least), format_rate(most)));
+      return std::nullopt;
+    }
+    return *parsed;
+  };
+  return scheduled<double>(node, path, read);
+}
+
+std::optional<std::uint64_t> Reader::bytes(const YAML::Node& node, const std::string& path,
+                                           std::uint64_t most) {
+  const auto read = [&](const YAML::Node& one, const std::string& at,
+                        bool) -> std::optional<std::uint64_t> {
+    const auto parsed = parse_bytes(one.IsScalar() ? one.Scalar() : "");
+    if (!parsed) {
+      report(one, at, parsed.error());
+      return std::nullopt;
+    }
+    if (*parsed > most) {
+      report(one, at, "out of range", fmt::format("at most {}", format_bytes(most)));
+      return std::nullopt;
+    }
+    return *parsed;
+  };
+  return scheduled<std::uint64_t>(node, path, read);
 }
 
 MapReader::MapReader(Reader& reader, const YAML::Node& node, std::string path,

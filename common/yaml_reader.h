@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,10 +43,29 @@ class Reader {
   std::optional<bool> boolean(const YAML::Node& node, const std::string& path);
   std::optional<Duration> duration(const YAML::Node& node, const std::string& path, Duration least,
                                    Duration most);
+  std::optional<double> rate(const YAML::Node& node, const std::string& path, double least,
+                             double most);
+  std::optional<std::uint64_t> bytes(const YAML::Node& node, const std::string& path,
+                                     std::uint64_t most);
+
+  // From here on numbers may be schedules, {from, to, over, steps}: they are read as what they come
+  // to at a moment after the start, at first 0. `longest` is how long they may take.
+  void allow_schedules(Duration longest);
+  void set_moment(Duration moment) { moment_ = moment; }
+  void forbid_schedules() { schedules_allowed_ = false; }
+  // When any of those that were read changes.
+  const std::set<Duration>& changes() const { return changes_; }
+  std::size_t mistakes() const { return diagnostics_.size(); }
 
  private:
+  template <class T, class Read>
+  std::optional<T> scheduled(const YAML::Node& node, const std::string& path, const Read& read);
+
   std::string file_;
   std::vector<Diagnostic> diagnostics_;
+  bool schedules_allowed_ = false;
+  Duration longest_schedule_{}, moment_{};
+  std::set<Duration> changes_;
 };
 
 // A map whose keys are all known: unknown and duplicate ones are reported when it is made.
@@ -81,6 +101,10 @@ std::vector<Action> decode_method(Reader& reader, const YAML::Node& node, const 
 // the word of action.fault, which may add to action.match.
 const std::vector<std::string>& fault_words();
 void decode_parameters(Reader& reader, MapReader& map, Action& action);
+// plan_decode_draw.cpp: which packets are hit. `more`: keys of the fault beside those;
+// `with_states`: gilbertElliott is one of them.
+std::vector<std::string> draw_keys(const std::vector<std::string>& more);
+void decode_draw(Reader& reader, const MapReader& map, Draw& draw, bool with_states = false);
 // plan_decode_latency.cpp
 void decode_latency(Reader& reader, MapReader& action_map, Action& action);
 

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "agent/fault/fault.h"
 
@@ -29,6 +30,44 @@ report::ProbeReport probe_record(const plan::Probe& probe, bool stop_condition) 
     one.when.emplace_back(plan::to_string(when));
   }
   return one;
+}
+
+// What the action asks for, over its duration where it changes.
+void add_requests(const plan::Action& action, report::ActionReport& entry) {
+  using plan::FaultKind;
+  using plan::FaultParameters;
+  switch (action.fault) {
+    case FaultKind::loss:
+    case FaultKind::duplicate:
+    case FaultKind::corrupt:
+    case FaultKind::reorder:
+      entry.requested_share =
+          action.mean_of([](const FaultParameters& now) { return now.draw.expected_share(); });
+      if (action.fault == FaultKind::reorder) {
+        entry.delay.emplace().requested_mean =
+            action.mean_of([](const FaultParameters& now) { return seconds(now.reorder.delay); });
+      }
+      break;
+    case FaultKind::latency:
+      entry.delay.emplace();
+      entry.delay->requested_mean = action.mean_of(
+          [](const FaultParameters& now) { return seconds(now.latency.expected_mean()); });
+      // Of all delays, also where their mean changes: from the mean of their squares.
+      entry.delay->requested_deviation =
+          std::sqrt(std::max(0.0, action.mean_of([](const FaultParameters& now) {
+            return std::pow(seconds(now.latency.expected_mean()), 2) +
+                   std::pow(seconds(now.latency.expected_deviation()), 2);
+          }) - std::pow(entry.delay->requested_mean, 2)));
+      break;
+    case FaultKind::bandwidth:
+      entry.bandwidth.emplace().requested =
+          action.mean_of([](const FaultParameters& now) { return now.bandwidth.bits_per_second; });
+      break;
+    case FaultKind::noop:
+    case FaultKind::blackhole:
+    case FaultKind::dns:
+      break;
+  }
 }
 
 }  // namespace
@@ -80,14 +119,7 @@ report::ActionReport action_record(const plan::Action& action, const agent::Prep
     entry.pulse = {.active = seconds(action.pulse->active),
                    .dormant = seconds(action.pulse->dormant)};
   }
-  if (action.fault == plan::FaultKind::latency) {
-    entry.delay.emplace();
-    entry.delay->requested_mean = seconds(action.latency.expected_mean());
-    entry.delay->requested_deviation = seconds(action.latency.expected_deviation());
-  }
-  if (action.fault == plan::FaultKind::loss) {
-    entry.requested_loss = action.loss.expected_share();
-  }
+  add_requests(action, entry);
   return entry;
 }
 
@@ -99,13 +131,24 @@ void record_counters(const agent::Counters& counters, plan::FaultKind fault,
                     .dropped_packets = counters.dropped_packets,
                     .dropped_bytes = counters.dropped_bytes,
                     .answered_packets = counters.answered_packets,
+                    .altered_packets = counters.altered_packets,
+                    .queued_packets = counters.queued_packets,
                     .spared_packets = counters.spared_packets,
                     .undelayed_packets = counters.undelayed_packets};
   entry.proven = type.proven(counters);
   entry.proof = type.proof(counters);
-  if (entry.requested_loss && counters.matched_packets > 0) {
-    entry.measured_loss = static_cast<double>(counters.dropped_packets) /
-                          static_cast<double>(counters.matched_packets);
+  if (entry.requested_share && counters.matched_packets > 0) {
+    entry.measured_share =
+        static_cast<double>(fault == plan::FaultKind::loss ? counters.dropped_packets
+                                                           : counters.altered_packets) /
+        static_cast<double>(counters.matched_packets);
+  }
+  if (entry.bandwidth && counters.delays.packets > 0) {
+    entry.bandwidth->mean_wait = seconds(counters.delays.mean);
+    entry.bandwidth->p99_wait = seconds(counters.delays.p99);
+  }
+  if (entry.bandwidth && counters.bits_per_second > 0) {
+    entry.bandwidth->measured = counters.bits_per_second;
   }
   if (entry.delay && counters.delays.packets > 0) {
     const agent::DelaySummary& seen = counters.delays;

@@ -13,8 +13,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <limits>
+#include <optional>
 #include <unordered_map>
 #include <utility>
+
+#include "agent/delay/delay_sampler.h"
+#include "agent/delay/rate_limiter.h"
 
 namespace holdfast::agent {
 namespace {
@@ -46,22 +51,45 @@ std::uint64_t count(Duration duration) {
   return static_cast<std::uint64_t>(duration.count());
 }
 
-hf_parcel parcel_in(const std::byte* packet) {
-  hf_parcel parcel;
-  std::memcpy(&parcel, packet + kVirtioHeader, sizeof(parcel));
-  return parcel;
-}
-
 }  // namespace
 
+// What the thread does is in `params` and what belongs to its kind, the rest is for all to read.
 struct DelayLine::Rule {
-  Rule(const plan::LatencyParams& params, std::uint64_t seed)
-      : may_reorder(params.reorder), samplers{{{params, seed}, {params, seed + 1}}} {}
-  const bool may_reorder;
-  std::array<DelaySampler, HF_DIRECTIONS> samplers;
+  Rule(const LineRule& given, std::uint64_t seed) : params(given) {
+    if (const auto* latency = std::get_if<plan::LatencyParams>(&params)) {
+      samplers.emplace(std::array{DelaySampler(*latency, seed), DelaySampler(*latency, seed + 1)});
+    } else if (const auto* bandwidth = std::get_if<plan::BandwidthParams>(&params)) {
+      limiters.emplace(std::array{RateLimiter(*bandwidth), RateLimiter(*bandwidth)});
+    }
+  }
+  void retune(const LineRule& given) {
+    params = given;
+    if (const auto* latency = std::get_if<plan::LatencyParams>(&params)) {
+      for (DelaySampler& sampler : *samplers) {
+        sampler.retune(*latency);
+      }
+    } else if (const auto* bandwidth = std::get_if<plan::BandwidthParams>(&params)) {
+      for (RateLimiter& limiter : *limiters) {
+        limiter.retune(*bandwidth);
+      }
+    }
+  }
+  const plan::LatencyParams* latency() const { return std::get_if<plan::LatencyParams>(&params); }
+  bool corrupts() const { return std::holds_alternative<plan::CorruptParams>(params); }
+  // Not beyond its end.
+  std::uint64_t no_longer(Duration delay, std::uint64_t now) const {
+    const std::uint64_t deadline = deadline_ns.load(std::memory_order_relaxed);
+    return std::min(count(delay), deadline > now ? deadline - now : 0);
+  }
+
+  LineRule params;
+  std::optional<std::array<DelaySampler, HF_DIRECTIONS>> samplers;
+  std::optional<std::array<RateLimiter, HF_DIRECTIONS>> limiters;
   std::atomic<std::uint64_t> deadline_ns = 0;
   DelayStatistics delays, lateness;
-  std::atomic<std::uint64_t> overflowed = 0, lost = 0;
+  std::atomic<std::uint64_t> overflowed = 0, lost = 0, corrupted = 0;
+  std::atomic<std::uint64_t> queued = 0, dropped_packets = 0, dropped_bytes = 0;
+  std::atomic<double> bits_per_second = 0;
 };
 
 // One packet that waits.
@@ -69,6 +97,7 @@ struct DelayLine::Kept {
   struct Share {
     Rule* rule;
     std::uint64_t ns;
+    bool queued;
   };
   std::uint64_t departure = 0;
   std::uint64_t sequence = 0;  // of two that leave together the first one goes first
@@ -110,7 +139,7 @@ Result<std::unique_ptr<DelayLine>> DelayLine::start(DelayLineOptions options) {
 }
 
 DelayLine::DelayLine(DelayLineOptions options)
-    : options_(std::move(options)), flows_(std::make_unique<Flows>()) {
+    : options_(std::move(options)), random_(options_.seed), flows_(std::make_unique<Flows>()) {
   buffer_ = read_buffer();
   std::uint64_t seed = options_.seed;
   for (const auto& [number, params] : options_.rules) {
@@ -153,7 +182,20 @@ DelayLine::Results DelayLine::results(std::size_t rule) const {
   return {.delays = one.delays.summary(),
           .lateness_p99 = one.lateness.summary().p99,
           .overflowed = one.overflowed,
-          .lost = one.lost};
+          .lost = one.lost,
+          .corrupted = one.corrupted,
+          .queued = one.queued,
+          .dropped_packets = one.dropped_packets,
+          .dropped_bytes = one.dropped_bytes,
+          .bits_per_second = one.bits_per_second};
+}
+
+void DelayLine::retune(std::size_t rule, const LineRule& params) {
+  {
+    const std::lock_guard lock(mutex_);
+    retuned_.insert_or_assign(rule, params);
+  }
+  ::eventfd_write(wake_.get(), 1);
 }
 
 void DelayLine::work() {
@@ -187,7 +229,7 @@ void DelayLine::work() {
   let_go_all();
 }
 
-DelayLine::Frame DelayLine::read_buffer() {
+Frame DelayLine::read_buffer() {
   if (spare_.empty()) {
     return {.data = std::make_unique_for_overwrite<std::byte[]>(kMostFrame),
             .size = 0,
@@ -214,33 +256,88 @@ bool DelayLine::take_in(std::size_t most) {
                  .size = bytes,
                  .capacity = bytes};
       std::memcpy(copy.data.get(), buffer_.data.get(), bytes);
-      keep(std::move(copy));
+      take(std::move(copy));
     } else {
       buffer_.size = bytes;
-      keep(std::exchange(buffer_, read_buffer()));
+      take(std::exchange(buffer_, read_buffer()));
     }
   }
   return true;
 }
 
-void DelayLine::keep(Frame frame) {
-  const hf_parcel parcel = parcel_in(frame.data.get());
-  Kept kept{.departure = parcel.arrived_ns,
-            .sequence = sequence_++,
-            .frame = std::move(frame),
-            .shares = {}};
-  bool may_reorder = true;
+// What is to be done to a packet before it waits makes several of it.
+void DelayLine::take(Frame frame) {
+  const hf_parcel parcel = parcel_in(frame);
+  std::vector<Rule*> rules;
+  std::uint64_t together = std::numeric_limits<std::uint64_t>::max();
+  Rule* corrupting = nullptr;
   for (const auto& [number, rule] : rules_) {
     if ((parcel.rules.word[number / 64] >> (number % 64) & 1) == 0) {
       continue;
     }
-    const std::uint64_t deadline = rule->deadline_ns.load(std::memory_order_relaxed);
-    const std::uint64_t left = deadline > parcel.arrived_ns ? deadline - parcel.arrived_ns : 0;
-    const std::uint64_t share =
-        std::min(count(rule->samplers[parcel.direction % HF_DIRECTIONS].next()), left);
-    kept.departure += share;
-    kept.shares.push_back({rule.get(), share});
-    may_reorder = may_reorder && rule->may_reorder;
+    if (rule->corrupts()) {
+      corrupting = rule.get();
+      continue;
+    }
+    if (rule->limiters) {
+      together = std::min(together, rule->limiters->front().together());
+    }
+    rules.push_back(rule.get());
+  }
+  const bool plain = corrupting == nullptr && parcel.copies == 0 &&
+                     together == std::numeric_limits<std::uint64_t>::max();
+  if (plain) {
+    keep(std::move(frame), parcel, rules);
+    return;
+  }
+  std::vector<Frame> whole;
+  if (corrupting != nullptr) {
+    ++corrupting->corrupted;
+    whole = corrupt(std::move(frame), random_());
+  } else {
+    whole.push_back(std::move(frame));
+  }
+  for (std::uint32_t copy = 0; copy <= parcel.copies; ++copy) {
+    for (Frame& one : whole) {
+      Frame mine = copy < parcel.copies ? one.copy() : std::move(one);
+      for (Frame& piece : cut(std::move(mine), together)) {
+        keep(std::move(piece), parcel, rules);
+      }
+    }
+  }
+}
+
+// First it passes the slowest link, then come the delays. What reorders comes last: nothing waits
+// for what it keeps back.
+void DelayLine::keep(Frame frame, const hf_parcel& parcel, const std::vector<Rule*>& rules) {
+  const std::uint64_t arrived = parcel.arrived_ns;
+  const std::size_t direction = parcel.direction % HF_DIRECTIONS;
+  Kept kept{.departure = arrived, .sequence = sequence_++, .frame = std::move(frame), .shares = {}};
+  for (Rule* rule : rules) {
+    if (!rule->limiters) {
+      continue;
+    }
+    const std::uint64_t bytes = wire_bytes(kept.frame);
+    const auto admitted = (*rule->limiters)[direction].admit(parcel.flow, arrived, bytes);
+    if (admitted.dropped) {
+      ++rule->dropped_packets;
+      rule->dropped_bytes += bytes;
+      return;
+    }
+    rule->queued += admitted.queued ? 1 : 0;
+    const Duration waits(static_cast<Duration::rep>(admitted.departure_ns - arrived));
+    kept.shares.push_back({rule, rule->no_longer(waits, arrived), admitted.queued});
+    kept.departure = std::max(kept.departure, arrived + kept.shares.back().ns);
+  }
+  bool may_reorder = true;
+  for (Rule* rule : rules) {
+    if (const plan::LatencyParams* latency = rule->latency()) {
+      const Duration drawn = (*rule->samplers)[direction].next();
+      kept.shares.push_back({rule, rule->no_longer(drawn, arrived), false});
+      kept.departure += kept.shares.back().ns;
+      may_reorder = may_reorder && latency->reorder;
+    }
+    may_reorder = may_reorder && !rule->limiters;
   }
   if (kept_bytes_ + kept.frame.capacity > options_.most_bytes) {
     for (const Kept::Share& share : kept.shares) {
@@ -250,11 +347,17 @@ void DelayLine::keep(Frame frame) {
     return;
   }
   if (!may_reorder) {
-    const std::uint64_t departure = flows_->not_before(parcel, kept.departure, parcel.arrived_ns);
+    const std::uint64_t departure = flows_->not_before(parcel, kept.departure, arrived);
     if (kept.shares.size() == 1) {
       kept.shares.front().ns += departure - kept.departure;
     }
     kept.departure = departure;
+  }
+  for (Rule* rule : rules) {
+    if (const auto* reorder = std::get_if<plan::ReorderParams>(&rule->params)) {
+      kept.shares.push_back({rule, rule->no_longer(reorder->delay, arrived), false});
+      kept.departure += kept.shares.back().ns;
+    }
   }
   kept_bytes_ += kept.frame.capacity;
   queue_.push_back(std::move(kept));
@@ -283,6 +386,12 @@ void DelayLine::let_go(Kept& kept, std::uint64_t now) {
   }
   for (const Kept::Share& share : kept.shares) {
     const std::uint64_t given = share.ns > early ? share.ns - early : 0;
+    if (share.rule->limiters) {
+      const hf_parcel parcel = parcel_in(kept.frame);
+      RateLimiter& limiter = (*share.rule->limiters)[parcel.direction % HF_DIRECTIONS];
+      limiter.departed(parcel.flow, now, wire_bytes(kept.frame), share.queued);
+      share.rule->bits_per_second = limiter.measured_rate();
+    }
     share.rule->delays.record(Duration(static_cast<Duration::rep>(given + late)));
     if (early == 0) {
       share.rule->lateness.record(Duration(static_cast<Duration::rep>(late)));
@@ -312,12 +421,15 @@ void DelayLine::let_go_all() {
   kept_bytes_ = 0;
 }
 
-// Rules that end: what was kept for them leaves, in order.
+// Rules that change, and those that end: what was kept for them leaves, in order.
 void DelayLine::obey() {
   std::vector<std::size_t> ending;
   std::uint64_t asked = 0;
   {
     const std::lock_guard lock(mutex_);
+    for (const auto& [rule, params] : std::exchange(retuned_, {})) {
+      rules_.at(rule)->retune(params);
+    }
     if (done_ == asked_) {
       return;
     }

@@ -1,6 +1,6 @@
-// The delay line: a thread that takes packets from a TAP, keeps each for as long as its rules say,
-// and writes it back. bpf/delay.bpf.h hands them over and takes them back; hf_parcel, in front of
-// each, says what is to be done.
+// The delay line: a thread that takes packets from a TAP, does to each what its rules say, keeps it
+// for as long, and writes it back. bpf/delay.bpf.h hands them over and takes them back; hf_parcel,
+// in front of each, says what is to be done.
 #pragma once
 
 #include <sys/types.h>
@@ -13,26 +13,22 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <thread>
 #include <vector>
 
-#include "agent/delay/delay_sampler.h"
 #include "agent/delay/delay_statistics.h"
-#include "bpf/holdfast_abi.h"
+#include "agent/delay/frame.h"
+#include "agent/delay/line_rule.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
 namespace holdfast::agent {
 
-// In front of each parcel on the TAP: struct virtio_net_hdr (linux/virtio_net.h), which tells of
-// segmentation and checksums still to be done. It goes back as it came.
-inline constexpr std::size_t kVirtioHeader = 10;
-
 struct DelayLineOptions {
   // Packets are read from here and written here, one for each call; non-blocking. The line owns it.
   UniqueFd tap;
-  // The rules that delay, by their number in the table.
-  std::map<std::size_t, plan::LatencyParams> rules;
+  LineRules rules;
   // Called by the line's thread several times within kHeartbeat: until this moment (nanoseconds,
   // CLOCK_MONOTONIC) packets may be handed over.
   std::function<void(std::uint64_t deadline_ns)> beat;
@@ -53,6 +49,10 @@ class DelayLine {
     Duration lateness_p99{};       // 99 in 100 left at most so much after they were due
     std::uint64_t overflowed = 0;  // packets that left undelayed, since too many bytes were kept
     std::uint64_t lost = 0;        // packets that the kernel did not take back
+    std::uint64_t corrupted = 0;   // packets that were changed
+    // Of a bandwidth: packets that had to wait for others, and those that found the queue full.
+    std::uint64_t queued = 0, dropped_packets = 0, dropped_bytes = 0;
+    double bits_per_second = 0;  // that passed while packets waited; 0 where none did
   };
 
   // Errors: io.
@@ -66,6 +66,8 @@ class DelayLine {
   void begin(std::size_t rule, std::uint64_t deadline_ns);
   // The same, now. Returns when what was kept for the rule has left.
   void end(std::size_t rule);
+  // What the rule does from now on, with packets that come later; of the same kind as before.
+  void retune(std::size_t rule, const LineRule& params);
 
   // Writes everything back at once, in order, and ends. The line is of no more use but for what it
   // has counted.
@@ -77,10 +79,6 @@ class DelayLine {
 
  private:
   struct Rule;
-  struct Frame {
-    std::unique_ptr<std::byte[]> data;
-    std::size_t size = 0, capacity = 0;
-  };
   struct Kept;
   class Flows;
 
@@ -88,7 +86,8 @@ class DelayLine {
   void work();
   bool take_in(std::size_t most);
   Frame read_buffer();
-  void keep(Frame frame);
+  void take(Frame frame);
+  void keep(Frame frame, const hf_parcel& parcel, const std::vector<Rule*>& rules);
   void let_go_due(std::uint64_t now);
   void let_go(Kept& kept, std::uint64_t now);
   bool write_back(const Kept& kept);
@@ -102,6 +101,7 @@ class DelayLine {
   std::map<std::size_t, std::unique_ptr<Rule>> rules_;
 
   // Of the thread alone.
+  std::mt19937_64 random_;
   std::vector<Kept> queue_;  // a heap, the earliest departure first
   std::unique_ptr<Flows> flows_;
   std::vector<Frame> spare_;  // as large as buffer_, used before: their pages are there
@@ -116,6 +116,7 @@ class DelayLine {
   std::mutex mutex_;
   std::condition_variable obeyed_;
   std::vector<std::size_t> ending_;
+  LineRules retuned_;
   std::uint64_t asked_ = 0, done_ = 0;
   bool stopping_ = false;
 

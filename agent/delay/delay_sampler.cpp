@@ -27,13 +27,17 @@ double pareto(double z) {
 
 }  // namespace
 
-DelaySampler::DelaySampler(const plan::LatencyParams& params, std::uint64_t seed)
-    : params_(params), engine_(seed) {
+DelaySampler::DelaySampler(const plan::LatencyParams& params, std::uint64_t seed) : engine_(seed) {
+  retune(params);
+  state_ = normal_(engine_);
+  other_state_ = normal_(engine_);
+}
+
+void DelaySampler::retune(const plan::LatencyParams& params) {
+  params_ = params;
   // From the correlation of ranks to that of the normal numbers behind them (Pearson 1907).
   kept_ = 2 * std::sin(std::numbers::pi / 6 * params.correlation);
   fresh_ = std::sqrt(1 - kept_ * kept_);
-  state_ = normal_(engine_);
-  other_state_ = normal_(engine_);
 }
 
 double DelaySampler::next_normal(double& state) {

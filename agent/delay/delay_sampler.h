@@ -16,6 +16,8 @@ namespace holdfast::agent {
 class DelaySampler {
  public:
   DelaySampler(const plan::LatencyParams& params, std::uint64_t seed);
+  // From now on by these parameters; the series of a correlation goes on.
+  void retune(const plan::LatencyParams& params);
   // Never negative: what a distribution has below zero is no delay.
   Duration next();
 
@@ -24,7 +26,7 @@ class DelaySampler {
   double deviation();  // in units of the jitter, from the mean
 
   plan::LatencyParams params_;
-  double kept_, fresh_;  // shares of the last normal number and of a new one in the next
+  double kept_ = 0, fresh_ = 1;  // shares of the last normal number and of a new one in the next
   double state_ = 0, other_state_ = 0;
   std::mt19937_64 engine_;
   std::normal_distribution<double> normal_;

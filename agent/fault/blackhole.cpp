@@ -31,10 +31,10 @@ FaultType blackhole_fault() {
   return {
       .kind = plan::FaultKind::blackhole,
       .compile =
-          [](const plan::Action& action) {
+          [](const plan::FaultParameters& parameters) {
             CompiledFault compiled;
             compiled.rule.kind = HF_BLACKHOLE;
-            compiled.rule.refusal = to_abi(action.blackhole.how);
+            compiled.rule.refusal = to_abi(parameters.blackhole.how);
             return compiled;
           },
       .proven = [](const Counters& counters) { return counters.dropped_packets > 0; },

@@ -19,14 +19,14 @@ hf_dns_response to_abi(plan::DnsResponse response) {
   return HF_DNS_TIMEOUT;
 }
 
-CompiledFault compile(const plan::Action& action) {
+CompiledFault compile(const plan::FaultParameters& parameters) {
   CompiledFault fault;
   fault.rule.kind = HF_DNS;
-  fault.rule.dns_response = static_cast<__u32>(to_abi(action.dns.response));
-  for (const std::string& name : action.dns.names) {
+  fault.rule.dns_response = static_cast<__u32>(to_abi(parameters.dns.response));
+  for (const std::string& name : parameters.dns.names) {
     fault.names.push_back({name, false});
   }
-  for (const std::string& zone : action.dns.zones) {
+  for (const std::string& zone : parameters.dns.zones) {
     fault.names.push_back({zone, true});
   }
   return fault;

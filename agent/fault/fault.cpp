@@ -7,18 +7,23 @@
 #include <cmath>
 #include <random>
 
+#include "agent/fault/bandwidth.h"
 #include "agent/fault/blackhole.h"
+#include "agent/fault/corrupt.h"
 #include "agent/fault/dns.h"
+#include "agent/fault/duplicate.h"
 #include "agent/fault/latency.h"
 #include "agent/fault/loss.h"
 #include "agent/fault/noop.h"
+#include "agent/fault/reorder.h"
 
 namespace holdfast::agent {
 
 const FaultType& fault_type(plan::FaultKind kind) {
   // An explicit list: a linker drops objects that only register themselves.
-  static const std::array kTypes = {noop_fault(), blackhole_fault(), loss_fault(), dns_fault(),
-                                    latency_fault()};
+  static const std::array kTypes = {noop_fault(),      blackhole_fault(), loss_fault(),
+                                    dns_fault(),       latency_fault(),   bandwidth_fault(),
+                                    duplicate_fault(), reorder_fault(),   corrupt_fault()};
   return *std::find_if(kTypes.begin(), kTypes.end(),
                        [kind](const FaultType& type) { return type.kind == kind; });
 }
@@ -32,7 +37,9 @@ __u64 probability_threshold(double probability) {
 CompiledFault compile_fault(const plan::Action& action) {
   CompiledFault compiled = fault_type(action.fault).compile(action);
   compiled.rule.syn_only = action.match.new_connections ? 1 : 0;
-  if (action.match.flows < 1) {
+  const bool fewer = std::ranges::any_of(
+      action.schedule, [](const plan::ScheduledParameters& then) { return then.flows < 1; });
+  if (action.match.flows < 1 || fewer) {
     // 0 would be all of them.
     compiled.rule.flow_threshold = std::max<__u64>(probability_threshold(action.match.flows), 1);
     compiled.rule.flow_seed = std::random_device()();
@@ -43,6 +50,47 @@ CompiledFault compile_fault(const plan::Action& action) {
         static_cast<__u64>((action.pulse->active + action.pulse->dormant).count());
   }
   return compiled;
+}
+
+CompiledFault compile_draw(hf_kind kind, const plan::Draw& draw) {
+  CompiledFault compiled;
+  hf_rule& rule = compiled.rule;
+  rule.kind = kind;
+  switch (draw.how) {
+    case plan::Draw::How::random:
+      rule.draw_how = HF_DRAW_RANDOM;
+      rule.draw_threshold = probability_threshold(draw.percent.share);
+      break;
+    case plan::Draw::How::chain:
+      rule.draw_how = HF_DRAW_CHAIN;
+      rule.draw_threshold = probability_threshold(draw.chain.hit_in_good);
+      rule.chain_threshold_in_bad = probability_threshold(draw.chain.hit_in_bad);
+      rule.chain_to_bad = probability_threshold(draw.chain.to_bad);
+      rule.chain_to_good = probability_threshold(draw.chain.to_good);
+      break;
+    case plan::Draw::How::every:
+      rule.draw_how = HF_DRAW_EVERY;
+      rule.draw_every = static_cast<__u32>(draw.every);
+      break;
+  }
+  return compiled;
+}
+
+std::string altered_proof(const Counters& counters, const char* done) {
+  if (counters.matched_packets == 0) {
+    return kNoPacketMatched;
+  }
+  const double share =
+      static_cast<double>(counters.altered_packets) / static_cast<double>(counters.matched_packets);
+  return fmt::format("{} of {} matched packets {} ({})", counters.altered_packets,
+                     counters.matched_packets, done, format_percent({share}));
+}
+
+std::string line_shortfall(const Counters& counters) {
+  return counters.undelayed_packets == 0
+             ? ""
+             : fmt::format("; {} were let through, since the delay line could not take them",
+                           counters.undelayed_packets);
 }
 
 std::string dropped_proof(const Counters& counters) {

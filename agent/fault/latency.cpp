@@ -5,10 +5,10 @@
 namespace holdfast::agent {
 namespace {
 
-CompiledFault compile(const plan::Action& action) {
+CompiledFault compile(const plan::FaultParameters& parameters) {
   CompiledFault compiled;
   compiled.rule.kind = HF_LATENCY;
-  compiled.latency = action.latency;
+  compiled.line = parameters.latency;
   return compiled;
 }
 
@@ -27,11 +27,7 @@ std::string proof(const Counters& counters) {
   if (counters.dropped_packets > 0) {
     text += fmt::format("; {} were lost on the way back", counters.dropped_packets);
   }
-  if (counters.undelayed_packets > 0) {
-    text += fmt::format("; {} were let through, since the delay line could not take them",
-                        counters.undelayed_packets);
-  }
-  return text;
+  return text + line_shortfall(counters);
 }
 
 }  // namespace

@@ -5,29 +5,8 @@
 namespace holdfast::agent {
 namespace {
 
-CompiledFault compile(const plan::Action& action) {
-  const plan::LossParams& loss = action.loss;
-  CompiledFault compiled;
-  hf_rule& rule = compiled.rule;
-  rule.kind = HF_LOSS;
-  switch (loss.how) {
-    case plan::LossParams::How::random:
-      rule.loss_how = HF_LOSS_RANDOM;
-      rule.loss_threshold = probability_threshold(loss.percent.share);
-      break;
-    case plan::LossParams::How::chain:
-      rule.loss_how = HF_LOSS_CHAIN;
-      rule.loss_threshold = probability_threshold(loss.chain.loss_in_good);
-      rule.chain_loss_in_bad = probability_threshold(loss.chain.loss_in_bad);
-      rule.chain_to_bad = probability_threshold(loss.chain.to_bad);
-      rule.chain_to_good = probability_threshold(loss.chain.to_good);
-      break;
-    case plan::LossParams::How::every:
-      rule.loss_how = HF_LOSS_EVERY;
-      rule.loss_every = static_cast<__u32>(loss.every);
-      break;
-  }
-  return compiled;
+CompiledFault compile(const plan::FaultParameters& parameters) {
+  return compile_draw(HF_LOSS, parameters.draw);
 }
 
 std::string proof(const Counters& counters) {

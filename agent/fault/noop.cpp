@@ -8,7 +8,7 @@ FaultType noop_fault() {
   return {
       .kind = plan::FaultKind::noop,
       .compile =
-          [](const plan::Action&) {
+          [](const plan::FaultParameters&) {
             CompiledFault compiled;
             compiled.rule.kind = HF_NOOP;
             return compiled;

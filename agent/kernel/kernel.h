@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,11 +40,15 @@ class DataPath {
   virtual void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) = 0;
   virtual void deactivate(std::size_t rule) = 0;
   virtual void set_lease(std::uint64_t deadline_ns) = 0;
+  // What rule `index` does from now on, in place: how often it hits, how large a share of the
+  // flows, what the delay line does. Its kind, match and deadline stay.
+  virtual void retune(std::size_t rule, const hf_rule& changed,
+                      const std::optional<LineRule>& line) = 0;
 
   // Summed over the CPUs.
   virtual Result<hf_counters> counters(std::size_t rule) const = 0;
   // What the delay line made of the rule's packets, also after detach(). Nothing for a rule that
-  // does not delay.
+  // has no use for it.
   virtual DelayLine::Results delays(std::size_t) const { return {}; }
 };
 

@@ -24,7 +24,7 @@ class LibbpfDataPath : public DataPath {
       : netns_(netns),
         use_tcx_(use_tcx),
         directions_(table.directions),
-        delays_(table.delays),
+        line_rules_(table.line),
         maps_(std::move(maps)) {}
 
   Result<void> attach(const std::vector<Link>& links) override {
@@ -88,8 +88,8 @@ class LibbpfDataPath : public DataPath {
     covered_.clear();
     if (line_) {
       line_->line().finish();
-      for (const auto& [rule, params] : delays_) {
-        last_delays_[rule] = delays(rule);
+      for (const auto& [rule, params] : line_rules_) {
+        last_results_[rule] = delays(rule);
       }
       line_.reset();
     }
@@ -105,8 +105,8 @@ class LibbpfDataPath : public DataPath {
     return interfaces.size();
   }
   void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns) override {
-    if (delays_.contains(rule)) {
-      delay_ends_[rule] = deadline_ns;
+    if (line_rules_.contains(rule)) {
+      line_ends_[rule] = deadline_ns;
       if (line_) {
         line_->line().begin(rule, deadline_ns);
       }
@@ -115,32 +115,42 @@ class LibbpfDataPath : public DataPath {
   }
   void deactivate(std::size_t rule) override {
     maps_->deactivate(rule);
-    if (line_ && delay_ends_.erase(rule) > 0) {
+    if (line_ && line_ends_.erase(rule) > 0) {
       line_->line().end(rule);
+    }
+  }
+  void retune(std::size_t rule, const hf_rule& changed,
+              const std::optional<LineRule>& line) override {
+    maps_->retune(rule, changed);
+    if (line && line_rules_.contains(rule)) {
+      line_rules_.at(rule) = *line;
+      if (line_) {
+        line_->line().retune(rule, *line);
+      }
     }
   }
   void set_lease(std::uint64_t deadline_ns) override { maps_->set_lease(deadline_ns); }
   Result<hf_counters> counters(std::size_t rule) const override { return maps_->counters(rule); }
   DelayLine::Results delays(std::size_t rule) const override {
-    if (!delays_.contains(rule)) {
+    if (!line_rules_.contains(rule)) {
       return {};
     }
     const DelayLine::Results now = line_ ? line_->line().results(rule) : DelayLine::Results{};
-    const auto last = last_delays_.find(rule);
-    return now.delays.packets == 0 && last != last_delays_.end() ? last->second : now;
+    const auto last = last_results_.find(rule);
+    return now.delays.packets == 0 && last != last_results_.end() ? last->second : now;
   }
 
  private:
   Result<void> start_line() {
-    if (delays_.empty() || line_) {
+    if (line_rules_.empty() || line_) {
       return {};
     }
-    auto line = TapLine::start(netns_, use_tcx_, *maps_, delays_);
+    auto line = TapLine::start(netns_, use_tcx_, *maps_, line_rules_);
     if (!line) {
       return std::unexpected(line.error());
     }
     line_ = std::move(*line);
-    for (const auto& [rule, deadline_ns] : delay_ends_) {
+    for (const auto& [rule, deadline_ns] : line_ends_) {
       line_->line().begin(rule, deadline_ns);
     }
     return {};
@@ -153,11 +163,11 @@ class LibbpfDataPath : public DataPath {
   const NetNamespace& netns_;
   bool use_tcx_;
   std::array<bool, HF_DIRECTIONS> directions_;
-  TableImage::Delays delays_;
+  LineRules line_rules_;
   std::unique_ptr<RuleMaps> maps_;
   std::unique_ptr<TapLine> line_;
-  std::map<std::size_t, std::uint64_t> delay_ends_;        // of the rules that are active
-  std::map<std::size_t, DelayLine::Results> last_delays_;  // of a line that is gone
+  std::map<std::size_t, std::uint64_t> line_ends_;          // of the rules that are active
+  std::map<std::size_t, DelayLine::Results> last_results_;  // of a line that is gone
   std::vector<Attached> attachments_;
   std::set<std::uint32_t> covered_;
 };
@@ -185,7 +195,7 @@ class LibbpfKernel : public Kernel {
 
   Result<std::unique_ptr<DataPath>> load(const NetNamespace& netns, const TableImage& table,
                                          const std::vector<hf_protected>& endpoints) override {
-    if (!table.delays.empty()) {
+    if (!table.line.empty()) {
       if (auto there = check_tun_driver(); !there) {
         return std::unexpected(there.error());
       }

@@ -195,6 +195,16 @@ void RuleMaps::activate(std::size_t rule, plan::Direction direction, std::uint64
   }
 }
 
+void RuleMaps::retune(std::size_t rule, const hf_rule& changed) {
+  hf_rule& live = skeleton_->bss->control.rules[rule];
+  store(live.draw_threshold, changed.draw_threshold);
+  store(live.chain_to_bad, changed.chain_to_bad);
+  store(live.chain_to_good, changed.chain_to_good);
+  store(live.chain_threshold_in_bad, changed.chain_threshold_in_bad);
+  store(live.flow_threshold, changed.flow_threshold);
+  __atomic_store_n(&live.draw_every, changed.draw_every, __ATOMIC_RELEASE);
+}
+
 void RuleMaps::set_pulse_start(std::size_t rule, std::uint64_t start_ns) {
   store(skeleton_->bss->control.rules[rule].pulse_start_ns, start_ns);
 }

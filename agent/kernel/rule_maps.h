@@ -25,12 +25,15 @@ class RuleMaps {
   RuleMaps& operator=(const RuleMaps&) = delete;
 
   int program_fd(hf_direction direction, bool has_ethernet) const;
-  // For the ingress of the delay line's TAP. Loaded where the table has delays.
+  // For the ingress of the delay line's TAP. Loaded where the table has work for it.
   int delayed_program_fd() const;
 
   // See DataPath.
   void activate(std::size_t rule, plan::Direction direction, std::uint64_t deadline_ns);
   void deactivate(std::size_t rule);
+  // How often the rule hits, and how large a share of the flows. Each number changes at once, all
+  // of them not.
+  void retune(std::size_t rule, const hf_rule& changed);
   // Where its first pulse begins, on CLOCK_MONOTONIC; activate() says now.
   void set_pulse_start(std::size_t rule, std::uint64_t start_ns);
   void set_lease(std::uint64_t deadline_ns);

@@ -7,7 +7,7 @@
 namespace holdfast::agent::kernel {
 
 Result<std::unique_ptr<TapLine>> TapLine::start(const NetNamespace& netns, bool use_tcx,
-                                                RuleMaps& maps, const TableImage::Delays& delays) {
+                                                RuleMaps& maps, const LineRules& rules) {
   std::unique_ptr<TapLine> started(new TapLine(maps));
   auto done = netns.run([&]() -> Result<void> {
     auto tap = make_tap();
@@ -22,7 +22,7 @@ Result<std::unique_ptr<TapLine>> TapLine::start(const NetNamespace& netns, bool 
     }
     started->attachment_ = std::move(*attachment);
     auto line = DelayLine::start({.tap = std::move(tap->fd),
-                                  .rules = delays,
+                                  .rules = rules,
                                   .beat = [&maps](auto ns) { maps.set_line_deadline(ns); },
                                   .seed = std::random_device()()});
     if (!line) {

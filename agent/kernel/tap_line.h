@@ -15,7 +15,7 @@ class TapLine {
  public:
   // From now on packets may be handed over. `maps` outlives the line. Errors as make_tap().
   static Result<std::unique_ptr<TapLine>> start(const NetNamespace& netns, bool use_tcx,
-                                                RuleMaps& maps, const TableImage::Delays& delays);
+                                                RuleMaps& maps, const LineRules& rules);
   // What is in the line leaves at once; then the TAP goes.
   ~TapLine();
 

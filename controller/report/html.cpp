@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "common/units.h"
 #include "controller/report/html_chart.h"
 #include "controller/report/html_summary.h"
 #include "controller/report/markup.h"
@@ -77,9 +78,9 @@ std::string proof_of(const ActionReport& action) {
   if (action.counters.spared_packets > 0) {
     proof += fmt::format("; {} protected packets spared", action.counters.spared_packets);
   }
-  if (action.requested_loss && action.measured_loss) {
-    proof += fmt::format("; requested {:.4g} %, measured {:.4g} %", *action.requested_loss * 100,
-                         *action.measured_loss * 100);
+  if (action.requested_share && action.measured_share) {
+    proof += fmt::format("; requested {:.4g} %, measured {:.4g} %", *action.requested_share * 100,
+                         *action.measured_share * 100);
   }
   if (action.delay && action.delay->mean && action.delay->deviation) {
     proof += fmt::format(
@@ -87,6 +88,10 @@ std::string proof_of(const ActionReport& action) {
         "{:.4g} ms",
         action.delay->requested_mean * 1e3, action.delay->requested_deviation * 1e3,
         *action.delay->mean * 1e3, *action.delay->deviation * 1e3);
+  }
+  if (action.bandwidth && action.bandwidth->measured) {
+    proof += fmt::format("; requested {}, measured {}", format_rate(action.bandwidth->requested),
+                         format_rate(*action.bandwidth->measured));
   }
   return proof;
 }

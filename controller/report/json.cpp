@@ -26,6 +26,13 @@ ordered_json json_of(const DelayReport& delay) {
           {"latenessP99", number(delay.lateness_p99)}};
 }
 
+ordered_json json_of(const BandwidthReport& bandwidth) {
+  return {{"requestedBitsPerSecond", bandwidth.requested},
+          {"measuredBitsPerSecond", number(bandwidth.measured)},
+          {"meanWait", number(bandwidth.mean_wait)},
+          {"p99Wait", number(bandwidth.p99_wait)}};
+}
+
 ordered_json json_of(const ActionReport& action) {
   const Counters& c = action.counters;
   return {{"name", action.name},
@@ -46,13 +53,16 @@ ordered_json json_of(const ActionReport& action) {
             {"droppedPackets", c.dropped_packets},
             {"droppedBytes", c.dropped_bytes},
             {"answeredPackets", c.answered_packets},
+            {"alteredPackets", c.altered_packets},
+            {"queuedPackets", c.queued_packets},
             {"sparedPackets", c.spared_packets},
             {"undelayedPackets", c.undelayed_packets}}},
           {"proven", action.proven},
           {"proof", action.proof},
-          {"requestedLoss", number(action.requested_loss)},
-          {"measuredLoss", number(action.measured_loss)},
-          {"delay", action.delay ? json_of(*action.delay) : ordered_json()}};
+          {"requestedShare", number(action.requested_share)},
+          {"measuredShare", number(action.measured_share)},
+          {"delay", action.delay ? json_of(*action.delay) : ordered_json()},
+          {"bandwidth", action.bandwidth ? json_of(*action.bandwidth) : ordered_json()}};
 }
 
 ordered_json json_of(const ProbeReport& probe) {

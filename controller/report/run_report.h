@@ -57,10 +57,11 @@ struct ProbeReport {
 struct Counters {
   std::uint64_t matched_packets = 0, matched_bytes = 0;
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
-  std::uint64_t answered_packets = 0;  // DNS queries answered in the kernel
-  std::uint64_t spared_packets = 0;    // matched, but protected: let through
-  std::uint64_t undelayed_packets =
-      0;  // matched by a latency, but the delay line did not take them
+  std::uint64_t answered_packets = 0;   // DNS queries answered in the kernel
+  std::uint64_t altered_packets = 0;    // duplicated, corrupted or kept back
+  std::uint64_t queued_packets = 0;     // by a bandwidth, behind others
+  std::uint64_t spared_packets = 0;     // matched, but protected: let through
+  std::uint64_t undelayed_packets = 0;  // meant for the delay line, which did not take them
 };
 
 // Requested and measured delays, in seconds.
@@ -70,6 +71,13 @@ struct DelayReport {
   // Measured; empty where no packet was delayed.
   std::optional<double> mean, deviation, least, median, p99, most;
   std::optional<double> lateness_p99;  // the delay line's own error
+};
+
+// Requested and measured rate of a link.
+struct BandwidthReport {
+  double requested = 0;            // bits in a second
+  std::optional<double> measured;  // … that passed while packets waited; empty where none did
+  std::optional<double> mean_wait, p99_wait;  // until a packet had passed, in seconds
 };
 
 struct ActionReport {
@@ -88,8 +96,10 @@ struct ActionReport {
   Counters counters;
   bool proven = false;  // the counters show that it hit traffic
   std::string proof;    // one line: "1,204 of 1,204 matched packets dropped"
-  std::optional<double> requested_loss, measured_loss;  // shares, for `loss`
-  std::optional<DelayReport> delay;                     // for `latency`
+  // Of the matched packets, that were hit: for loss, duplicate, reorder and corrupt.
+  std::optional<double> requested_share, measured_share;
+  std::optional<DelayReport> delay;  // for latency and reorder
+  std::optional<BandwidthReport> bandwidth;
 };
 
 struct Event {

@@ -131,7 +131,7 @@ Result<void> DelayBench::delay(const plan::LatencyParams& params, plan::Protocol
   path_.reset();
   agent::RuleSpec rule;
   rule.rule.kind = HF_LATENCY;
-  rule.latency = params;
+  rule.line = params;
   rule.match.protocol = protocol;
   auto table = agent::build_table({rule});
   if (!table) {

@@ -47,7 +47,7 @@ plan::Prefix entry_at(Entries entries, std::uint32_t index) {
 Result<std::unique_ptr<RuleMaps>> load_table(Entries entries, std::uint32_t size, Fault fault) {
   RuleSpec rule;
   rule.rule.kind = fault == Fault::noop ? HF_NOOP : HF_LOSS;
-  rule.rule.loss_threshold = static_cast<__u64>(std::llround(0.01 * kRandomRange));
+  rule.rule.draw_threshold = static_cast<__u64>(std::llround(0.01 * kRandomRange));
   for (std::uint32_t i = 0; i < size; ++i) {
     rule.match.addresses.push_back(entry_at(entries, i));
   }

@@ -78,7 +78,7 @@ Result<void> UdpSend::load_holdfast() {
       std::string(agent::kernel::host_features().attach_mechanism()));
   agent::RuleSpec rule;
   rule.rule.kind = HF_LOSS;
-  rule.rule.loss_threshold = static_cast<__u64>(std::llround(kLoss * kRandomRange));
+  rule.rule.draw_threshold = static_cast<__u64>(std::llround(kLoss * kRandomRange));
   auto table = agent::build_table({rule});
   if (!table) {
     return std::unexpected(table.error());

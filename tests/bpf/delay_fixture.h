@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <optional>
+#include <thread>
 
 #include "agent/kernel/features.h"
 #include "agent/kernel/libbpf_kernel.h"
@@ -170,15 +172,20 @@ class Delay : public testing::Test {
   }
 
   // Delays what passes near's end of the cable, until the test ends.
-  void delay(std::vector<plan::LatencyParams> all, plan::Direction direction = plan::Direction::to,
-             const std::string& device = kCable) {
+  void delay(const std::vector<plan::LatencyParams>& all,
+             plan::Direction direction = plan::Direction::to, const std::string& device = kCable) {
     std::vector<RuleSpec> rules;
     for (const plan::LatencyParams& params : all) {
-      RuleSpec rule;
-      rule.rule.kind = HF_LATENCY;
-      rule.latency = params;
+      rules.push_back(rule_of(HF_LATENCY));
+      rules.back().line = params;
+    }
+    inject(std::move(rules), direction, device);
+  }
+  // Any other fault there.
+  void inject(std::vector<RuleSpec> rules, plan::Direction direction = plan::Direction::to,
+              const std::string& device = kCable) {
+    for (RuleSpec& rule : rules) {
       rule.match.direction = direction;
-      rules.push_back(rule);
     }
     auto table = build_table(rules);
     ASSERT_TRUE(table) << table.error().message;
@@ -194,6 +201,39 @@ class Delay : public testing::Test {
     }
     auto attached = path_->attach(*links);
     ASSERT_TRUE(attached) << attached.error().message;
+  }
+  // Whether so many bytes go from near to far as they were sent.
+  bool tcp_carries(const std::string& near_address, const std::string& far_address,
+                   std::size_t bytes) {
+    const UniqueFd listener = open_socket(far(), SOCK_STREAM, far_address);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    std::vector<std::uint32_t> sent(bytes / sizeof(std::uint32_t));
+    std::iota(sent.begin(), sent.end(), 0U);
+    std::thread sender([&] {
+      const UniqueFd socket = open_socket(near(), SOCK_STREAM, near_address, far_address);
+      const auto* at = reinterpret_cast<const char*>(sent.data());
+      for (std::size_t left = bytes; left > 0;) {
+        const ssize_t done = ::send(socket.get(), at + (bytes - left), left, MSG_NOSIGNAL);
+        if (done <= 0) {
+          break;
+        }
+        left -= static_cast<std::size_t>(done);
+      }
+    });
+    const UniqueFd accepted(readable(listener) ? ::accept(listener.get(), nullptr, nullptr) : -1);
+    std::vector<std::uint32_t> received(sent.size());
+    std::size_t length = 0;
+    while (length < bytes && accepted && readable(accepted)) {
+      const ssize_t done = ::recv(accepted.get(), reinterpret_cast<char*>(received.data()) + length,
+                                  bytes - length, 0);
+      if (done <= 0) {
+        break;
+      }
+      length += static_cast<std::size_t>(done);
+    }
+    sender.join();
+    EXPECT_EQ(length, bytes);
+    return sent == received;
   }
   DelaySummary delays(std::size_t rule = 0) { return path_->delays(rule).delays; }
   hf_counters counters(std::size_t rule = 0) {

@@ -8,8 +8,6 @@
 #include <sys/ioctl.h>
 
 #include <array>
-#include <numeric>
-#include <thread>
 
 #include "tests/bpf/delay_fixture.h"
 
@@ -22,35 +20,7 @@ TEST_F(Delay, TcpCarriesEveryByte) {
   for (const auto& [near_address, far_address] :
        {std::pair{kNearAddress, kFarAddress}, {kNearAddress6, kFarAddress6}}) {
     ASSERT_NO_FATAL_FAILURE(delay({fixed(2ms)}, plan::Direction::both));
-    const UniqueFd listener = open_socket(far(), SOCK_STREAM, far_address);
-    ASSERT_EQ(::listen(listener.get(), 1), 0);
-    std::vector<std::uint32_t> sent(kBytes / sizeof(std::uint32_t));
-    std::iota(sent.begin(), sent.end(), 0U);
-    std::thread sender([&] {
-      const UniqueFd socket = open_socket(near(), SOCK_STREAM, near_address, far_address);
-      const auto* at = reinterpret_cast<const char*>(sent.data());
-      for (std::size_t left = kBytes; left > 0;) {
-        const ssize_t done = ::send(socket.get(), at + (kBytes - left), left, MSG_NOSIGNAL);
-        if (done <= 0) {
-          break;
-        }
-        left -= static_cast<std::size_t>(done);
-      }
-    });
-    const UniqueFd accepted(readable(listener) ? ::accept(listener.get(), nullptr, nullptr) : -1);
-    std::vector<std::uint32_t> received(sent.size());
-    std::size_t length = 0;
-    while (length < kBytes && accepted && readable(accepted)) {
-      const ssize_t done = ::recv(accepted.get(), reinterpret_cast<char*>(received.data()) + length,
-                                  kBytes - length, 0);
-      if (done <= 0) {
-        break;
-      }
-      length += static_cast<std::size_t>(done);
-    }
-    sender.join();
-    EXPECT_EQ(length, kBytes);
-    EXPECT_TRUE(sent == received);
+    EXPECT_TRUE(tcp_carries(near_address, far_address, kBytes));
     ASSERT_TRUE(path_->detach());  // the last acknowledgements are still under way
     // A machine that stands still for longer than the heartbeat lets some through.
     EXPECT_EQ(counters().matched_packets, delays().packets + counters().undelayed_packets);

@@ -15,7 +15,7 @@ TEST_F(Rules, LossIsWithinThreeSigmaOverAMillionPackets) {
     double off = 0;
     for (int i = 0; i < kTries; ++i) {
       RuleSpec rule = rule_of(HF_LOSS);
-      rule.rule.loss_threshold = static_cast<__u64>(std::llround(share * 4294967296.0));
+      rule.rule.draw_threshold = static_cast<__u64>(std::llround(share * 4294967296.0));
       load({rule});
       (void)run_program(maps_->program_fd(HF_FROM, true),
                         make_packet("10.0.0.1", "10.0.0.9", IPPROTO_UDP, 1, 2), kPackets);
@@ -30,14 +30,14 @@ TEST_F(Rules, LossIsWithinThreeSigmaOverAMillionPackets) {
   }
 }
 
-RuleSpec chain_of(double to_bad, double to_good, double loss_in_good, double loss_in_bad) {
+RuleSpec chain_of(double to_bad, double to_good, double hit_in_good, double hit_in_bad) {
   constexpr double kRange = 4294967296.0;
   RuleSpec rule = rule_of(HF_LOSS);
-  rule.rule.loss_how = HF_LOSS_CHAIN;
+  rule.rule.draw_how = HF_DRAW_CHAIN;
   rule.rule.chain_to_bad = static_cast<__u64>(std::llround(to_bad * kRange));
   rule.rule.chain_to_good = static_cast<__u64>(std::llround(to_good * kRange));
-  rule.rule.loss_threshold = static_cast<__u64>(std::llround(loss_in_good * kRange));
-  rule.rule.chain_loss_in_bad = static_cast<__u64>(std::llround(loss_in_bad * kRange));
+  rule.rule.draw_threshold = static_cast<__u64>(std::llround(hit_in_good * kRange));
+  rule.rule.chain_threshold_in_bad = static_cast<__u64>(std::llround(hit_in_bad * kRange));
   return rule;
 }
 
@@ -69,8 +69,8 @@ TEST_F(Rules, GilbertElliottHasItsRate) {
 
 TEST_F(Rules, EachNthPacketIsLostInEachDirection) {
   RuleSpec rule = rule_of(HF_LOSS);
-  rule.rule.loss_how = HF_LOSS_EVERY;
-  rule.rule.loss_every = 3;
+  rule.rule.draw_how = HF_DRAW_EVERY;
+  rule.rule.draw_every = 3;
   load({rule});
   const Bytes out = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2);
   const Bytes back = make_packet("10.0.0.1", "10.0.0.9", IPPROTO_UDP, 2, 1);

@@ -9,7 +9,7 @@ namespace {
 // Alone and beside another rule: two ways through the program.
 TEST_F(Rules, ALossOfSynsMeetsNothingElse) {
   RuleSpec rule = rule_of(HF_LOSS);
-  rule.rule.loss_threshold = __u64{1} << 32;
+  rule.rule.draw_threshold = __u64{1} << 32;
   rule.rule.syn_only = 1;
   constexpr std::size_t kFlags = 14 + 20 + 13;
   constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;

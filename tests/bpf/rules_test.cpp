@@ -66,7 +66,7 @@ TEST_F(Rules, DeadlineAndLeaseEndAFaultInTheKernel) {
 // A lone rule takes a shorter way through the program than several: both must come to the same.
 TEST_F(Rules, RulesMetTogetherAreAppliedInTheirOrder) {
   RuleSpec loss = rule_of(HF_LOSS), narrow = rule_of(HF_BLACKHOLE);
-  loss.rule.loss_threshold = __u64{1} << 32;
+  loss.rule.draw_threshold = __u64{1} << 32;
   narrow.match.addresses = {prefix("10.0.0.1", 32)};
   load({loss, rule_of(HF_NOOP), narrow, loss});
   EXPECT_EQ(egress(make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 1, 2)), kRedirect);

@@ -32,7 +32,8 @@ test_ping_curl_and_dig_see_what_the_plan_says() {
     awk '{ printf "%d %d\n", $1 * 1e6, $2 * 1e6 }')
   expect_at_least "curl, to connect" 40000 "${least% *}"
   expect_at_least "curl, to the first byte" 80000 "${least#* }"
-  expect_at_least "dig" 40 "$(in_lab client dig +tries=1 +time=5 @10.77.0.5 api.shop.test | sed -nE 's/^;; Query time: ([0-9]+) msec/\1/p')"
+  # Its clock may be one that moves with the tick, each 10 ms at most.
+  expect_at_least "dig" 30 "$(in_lab client dig +tries=1 +time=5 @10.77.0.5 api.shop.test | sed -nE 's/^;; Query time: ([0-9]+) msec/\1/p')"
   interrupt_client_run
   expect_eq "the report" "true 0.02 0 0" "$(jq -r '.actions[0] | "\(.proven) \(.delay.requestedMean) \(.counters.undelayedPackets) \(.counters.droppedPackets)"' "$OUT/report.json")"
   # The least is of a packet that left early when the run was ended.
@@ -81,7 +82,7 @@ test_loopback_alone_is_refused() {
     >"$E2E_TMP/plan.yaml"
   "$HOLDFAST" run "$E2E_TMP/plan.yaml" --output "$OUT" >"$E2E_TMP/log" 2>&1 || status=$?
   expect_eq "exit code" 2 "$status"
-  expect_match "what is said" "over loopback can't be delayed" "$(<"$E2E_TMP/log")"
+  expect_match "what is said" "over loopback can't be handed to the delay line" "$(<"$E2E_TMP/log")"
 }
 
 run_case "$@"

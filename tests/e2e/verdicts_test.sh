@@ -129,11 +129,19 @@ test_example_dns() {
   expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
 }
 
-test_example_latency() {
+# held, and proven.
+expect_example() { # NAME
   lab up
-  expect_run "$E2E_ROOT/experiments/latency.yaml" held 0
+  expect_run "$E2E_ROOT/experiments/$1.yaml" held 0
   expect_eq "the fault is proven" true "$(report '.actions[0].proven')"
 }
+
+test_example_latency() { expect_example latency; }
+test_example_bandwidth() { expect_example bandwidth; }
+test_example_duplicate() { expect_example duplicate; }
+test_example_reorder() { expect_example reorder; }
+test_example_corrupt() { expect_example corrupt; }
+test_example_ramp() { expect_example ramp; }
 
 edge_holds_server_a() { # UP | DOWN
   in_lab edge curl -sS -m 2 http://10.77.0.2:8405/metrics |

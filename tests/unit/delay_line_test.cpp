@@ -37,8 +37,7 @@ plan::LatencyParams fixed(Duration delay) {
 
 class Line : public testing::Test {
  protected:
-  void start(std::map<std::size_t, plan::LatencyParams> rules,
-             std::size_t most_bytes = std::size_t{1} << 20) {
+  void start(const LineRules& rules, std::size_t most_bytes = std::size_t{1} << 20) {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
     kernel_.reset(ends[0]);
@@ -55,7 +54,8 @@ class Line : public testing::Test {
     }
   }
   // Hands a packet to the line: its number is all that there is in it.
-  void put(std::uint32_t number, std::vector<std::size_t> rules, std::uint64_t flow = 0) {
+  void put(std::uint32_t number, std::vector<std::size_t> rules, std::uint64_t flow = 0,
+           std::uint32_t copies = 0) {
     std::vector<std::byte> bytes(kVirtioHeader + sizeof(hf_parcel) + kPayload);
     hf_parcel parcel{};
     for (const std::size_t rule : rules) {
@@ -64,6 +64,7 @@ class Line : public testing::Test {
     parcel.arrived_ns = now();
     parcel.flow = flow;
     parcel.mark = number;
+    parcel.copies = copies;
     std::memcpy(bytes.data() + kVirtioHeader, &parcel, sizeof(parcel));
     ASSERT_EQ(::send(kernel_.get(), bytes.data(), bytes.size(), 0),
               static_cast<ssize_t>(bytes.size()));
@@ -170,6 +171,83 @@ TEST_F(Line, WhatDoesNotFitLeavesAtOnceAndIsCounted) {
   EXPECT_EQ(take().first, 2U);
   EXPECT_EQ(line_->results(0).overflowed, 1U);
   EXPECT_FALSE(comes(0));
+}
+
+plan::BandwidthParams megabit(std::uint64_t queue) {
+  plan::BandwidthParams params;
+  params.bits_per_second = 1e6;
+  params.queue = queue;
+  return params;
+}
+
+TEST_F(Line, ALinkLetsPacketsPassOneAfterTheOther) {
+  start({{0, megabit(1 << 20)}});
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    put(i, {0}, i);  // whatever connection they are of
+  }
+  const auto began = Clock::now();
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    EXPECT_EQ(take().first, i);
+  }
+  constexpr Duration kEach = std::chrono::nanoseconds(kPayload * 8 * 1000);
+  EXPECT_GE(Clock::now() - began, 40 * kEach);
+  const DelayLine::Results results = line_->results(0);
+  EXPECT_GE(results.queued, 40U);
+  EXPECT_NEAR(results.bits_per_second, 1e6, 2e5);
+  EXPECT_EQ(results.dropped_packets, 0U);
+}
+
+TEST_F(Line, WhatFindsTheQueueFullIsDropped) {
+  plan::BandwidthParams slow = megabit(2 * kPayload);
+  slow.bits_per_second = 10;
+  start({{0, slow}});
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    put(i, {0});
+  }
+  line_->end(0);
+  const DelayLine::Results results = line_->results(0);
+  EXPECT_EQ(results.dropped_packets, 7U);
+  EXPECT_EQ(results.dropped_bytes, 7 * kPayload);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(take().first, i);
+  }
+  EXPECT_FALSE(comes(0));
+}
+
+TEST_F(Line, WhatIsReorderedIsOvertakenByItsOwnConnection) {
+  start({{0, plan::ReorderParams{.delay = 1h}}, {1, fixed(1ms)}});
+  put(1, {0, 1});
+  put(2, {1});
+  put(3, {1});
+  EXPECT_EQ(take().first, 2U);
+  EXPECT_EQ(take().first, 3U);
+  EXPECT_FALSE(comes(0));
+  line_->end(0);
+  EXPECT_EQ(take().first, 1U);
+}
+
+TEST_F(Line, CopiesAreKeptAsTheirOriginals) {
+  start({{0, fixed(20ms)}});
+  put(7, {0}, 0, 1);
+  EXPECT_GE(take().second, 20ms);
+  const auto [number, after] = take();
+  EXPECT_EQ(number, 7U);
+  EXPECT_GE(after, 20ms);
+  EXPECT_FALSE(comes(0));
+  EXPECT_EQ(line_->results(0).delays.packets, 2U);
+}
+
+TEST_F(Line, ARuleThatChangesTreatsLaterPacketsSo) {
+  start({{0, fixed(1h)}});
+  put(1, {0}, 1);
+  line_->retune(0, fixed(1ms));
+  const auto patience = Clock::now() + 20s;
+  std::uint32_t number = 2;
+  do {  // when the thread has seen it
+    put(number, {0}, number);
+    ++number;
+  } while (!comes(50) && Clock::now() < patience);
+  EXPECT_GE(take().first, 2U);
 }
 
 TEST_F(Line, WhatIsNoParcelIsForgotten) {

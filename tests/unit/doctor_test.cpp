@@ -78,8 +78,9 @@ TEST(Doctor, PerfectNodeInjectsByTcx) {
   const Examination examination = examine(perfect_node());
   EXPECT_TRUE(examination.can_inject);
   EXPECT_EQ(examination.mechanism, "tcx");
-  EXPECT_THAT(examination.faults, ElementsAre("noop", "blackhole", "loss", "dns", "latency"));
-  EXPECT_EQ(examination.verdict, "this node can inject noop, blackhole, loss, dns, latency by tcx");
+  EXPECT_THAT(examination.faults, ElementsAre("noop", "blackhole", "loss", "dns", "duplicate",
+                                              "corrupt", "reorder", "latency", "bandwidth"));
+  EXPECT_EQ(examination.verdict, "this node can inject all faults by tcx");
   EXPECT_EQ(count(examination, FindingStatus::ok), examination.findings.size());
   EXPECT_TRUE(require_usable(perfect_node()).has_value());
 }
@@ -246,12 +247,13 @@ TEST(Doctor, WhatNoFaultNeedsDegradesNothing) {
   EXPECT_EQ(count(examination, FindingStatus::ok), examination.findings.size());
 }
 
-TEST(Doctor, WithoutTunAllButLatencyCanBeInjected) {
+TEST(Doctor, WithoutTunAllThatNeedsNoLineCanBeInjected) {
   Features features = perfect_node();
   features.tun = {kNo, "/dev/net/tun: No such file or directory"};
   const Examination examination = examine(features);
   EXPECT_TRUE(examination.can_inject);
-  EXPECT_EQ(examination.verdict, "this node can inject noop, blackhole, loss, dns by tcx");
+  EXPECT_EQ(examination.verdict,
+            "this node can inject all faults but those of the delay line by tcx");
   EXPECT_EQ(find(examination, "delay")->status, FindingStatus::degraded);
   EXPECT_THAT(find(examination, "delay")->cure, HasSubstr("modprobe tun"));
 }
@@ -279,9 +281,7 @@ TEST(DoctorReport, TableKeepsTo80ColumnsAndEndsWithTheVerdict) {
   const std::string table = cli::doctor_table(examine(features), false);
   EXPECT_THAT(table, Not(HasSubstr("\033")));
   EXPECT_THAT(table, HasSubstr("degraded  attaching"));
-  EXPECT_TRUE(table.ends_with(
-      "\n\nverdict: this node can inject noop, blackhole, loss, dns, latency by clsact\n"))
-      << table;
+  EXPECT_TRUE(table.ends_with("\n\nverdict: this node can inject all faults by clsact\n")) << table;
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     EXPECT_LE(line.size(), 80U) << line;

@@ -32,7 +32,8 @@ struct Script {
   std::string mechanism = "tcx";
   std::vector<kernel::Link> links;
   kernel::Snapshot snapshot;
-  std::map<std::size_t, std::uint64_t> deadlines;  // of live rules
+  std::map<std::size_t, std::uint64_t> deadlines;                // of live rules
+  std::map<std::size_t, std::vector<std::uint64_t>> thresholds;  // that rules were retuned to
   std::uint64_t lease = 0;
   std::vector<hf_protected> endpoints;
   TableImage table;
@@ -66,6 +67,9 @@ class FakeDataPath : public kernel::DataPath {
     script_.deadlines[rule] = deadline_ns;
   }
   void deactivate(std::size_t rule) override { script_.deadlines.erase(rule); }
+  void retune(std::size_t rule, const hf_rule& changed, const std::optional<LineRule>&) override {
+    script_.thresholds[rule].push_back(changed.draw_threshold);
+  }
   void set_lease(std::uint64_t deadline_ns) override { script_.lease = deadline_ns; }
   Result<hf_counters> counters(std::size_t rule) const override {
     hf_counters counters{};
@@ -192,6 +196,35 @@ TEST_F(NodeAgentTest, PreparingTouchesNothing) {
   EXPECT_THAT(prepared->front().rules, ElementsAre(HasSubstr("192.0.2.1")));
   EXPECT_THAT(script_.calls, ElementsAre("load"));
   EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(NodeAgentTest, AScheduleChangesTheLiveRuleWithItsHeartbeat) {
+  plan::Action& action = experiment_.method[0];
+  action.fault = plan::FaultKind::loss;
+  for (const auto& [after, share] : {std::pair{20ms, 0.25}, {40ms, 0.5}, {1h, 1.0}}) {
+    plan::FaultParameters then;
+    then.draw.percent.share = share;
+    action.schedule.push_back({.after = after, .parameters = then, .flows = 1});
+  }
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  agent_->renew_lease();
+  EXPECT_THAT(script_.thresholds, IsEmpty());  // it has not begun
+  ASSERT_TRUE(agent_->arm(0));
+  constexpr std::uint64_t kHalf = std::uint64_t{1} << 31;
+  renew_until(
+      [&] { return !script_.thresholds[0].empty() && script_.thresholds[0].back() == kHalf; });
+  for (int i = 0; i < 10; ++i) {
+    agent_->renew_lease();
+  }
+  // Each step once, though a machine that stands still may miss the first.
+  EXPECT_LE(script_.thresholds[0].size(), 2U);
+  EXPECT_EQ(script_.thresholds[0].back(), kHalf);
+  EXPECT_THAT(script_.calls, ElementsAre("load", "snapshot", "attach 2"));
+  // Armed again it begins anew.
+  ASSERT_TRUE(agent_->disarm(0));
+  ASSERT_TRUE(agent_->arm(0));
+  EXPECT_EQ(script_.thresholds[0].back(), 0U);
 }
 
 TEST_F(NodeAgentTest, ALifeOfOneFault) {

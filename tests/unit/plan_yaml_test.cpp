@@ -79,8 +79,8 @@ std::string loss_action(const std::string& parameters) {
          "}}\n";
 }
 
-const LossParams& loss_of(const ParseOutcome& outcome) {
-  return outcome.experiment->method[0].loss;
+const Draw& loss_of(const ParseOutcome& outcome) {
+  return outcome.experiment->method[0].draw;
 }
 
 TEST(PlanLoss, ShapesThatKeepTheRequestedRate) {
@@ -104,7 +104,7 @@ TEST(PlanLoss, CorrelationIsTheShareOfThoseThatShareAFate) {
   const auto outcome = parse(loss_action("percent: 10%, correlation: 25%"));
   ASSERT_TRUE(outcome.experiment);
   // Of the chain: 1 - to_bad - to_good is the autocorrelation of neighbours.
-  const LossParams::Chain& chain = loss_of(outcome).chain;
+  const Draw::Chain& chain = loss_of(outcome).chain;
   EXPECT_DOUBLE_EQ(1 - chain.to_bad - chain.to_good, 0.25);
 }
 
@@ -132,7 +132,7 @@ TEST(PlanLoss, RefusesWhatCanNotBe) {
       {"percent: 80%, burstLength: 3", "4 to 1000000 packets"},
       {"percent: 10%, burstLength: -1", "1 to 1000000 packets"},
       {"percent: 10%, burstLength: nan", "not a number"},
-      {"percent: 100%, burstLength: 5", "everything is lost anyway"},
+      {"percent: 100%, burstLength: 5", "every packet is hit anyway"},
       {"percent: 10%, correlation: 100%", "nothing would ever change"},
       {"percent: 10%, correlation: 10%, burstLength: 2", "burstLength or correlation"},
       {"every: 0", "1 to 1000000000"},

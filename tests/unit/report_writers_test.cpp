@@ -64,8 +64,8 @@ RunReport report_with(const std::string& text) {
                      .dropped_bytes = 4,
                      .answered_packets = 5,
                      .spared_packets = 6};
-  action.requested_loss = 0.1;
-  action.measured_loss = 0.25;
+  action.requested_share = 0.1;
+  action.measured_share = 0.25;
   report.actions = {action};
   ProbeReport probe;
   probe.name = probe.query = probe.tolerance = text;
@@ -112,8 +112,8 @@ TEST(ReportWriters, JsonHasEverything) {
   EXPECT_EQ(action["start"], 2);
   EXPECT_EQ(action["end"], 8);
   EXPECT_EQ(action["proven"], false);
-  EXPECT_EQ(action["requestedLoss"], 0.1);
-  EXPECT_EQ(action["measuredLoss"], 0.25);
+  EXPECT_EQ(action["requestedShare"], 0.1);
+  EXPECT_EQ(action["measuredShare"], 0.25);
   const json& probe = read["probes"].at(0);
   EXPECT_EQ(probe["points"].size(), 3U);
   EXPECT_EQ(probe["points"][1]["value"], 0.5);
@@ -187,7 +187,7 @@ TEST(ReportWriters, NumbersThatAreNone) {
     report.probes[0].bound = odd;
     report.probes[0].points.push_back({5, Phase::injecting, Status::miss, odd, ""});
     report.probes[0].points.push_back({6, Phase::injecting, Status::miss, -odd, ""});
-    report.actions[0].measured_loss = odd;
+    report.actions[0].measured_share = odd;
     ASSERT_TRUE(json::accept(to_json(report))) << odd;
     ASSERT_EQ(test::read_xml(to_junit(report)).error, "") << odd;
     const std::string html = to_html(report);

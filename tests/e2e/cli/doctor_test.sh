@@ -69,6 +69,6 @@ done
 run "$holdfast" doctor
 expect_code 0 'doctor as root'
 expect_out "$(printf 'ok        %-18s' privileges)"
-verdict='verdict: this node can inject noop, blackhole, loss, dns, latency by '
+verdict='verdict: this node can inject all faults by '
 [[ $(tail -n 1 <<<"$out") == "$verdict"* ]] || fail 'verdict for root'
 finish
