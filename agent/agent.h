@@ -20,11 +20,12 @@ struct Counters {
   std::uint64_t altered_packets = 0;  // duplicated, corrupted or kept back
   std::uint64_t queued_packets = 0;   // by a bandwidth, behind others
   std::uint64_t spared_packets = 0;
-  std::uint64_t bursts = 0;             // of lost packets, for losses that have a memory
-  std::uint64_t undelayed_packets = 0;  // meant for the delay line, which did not take them
-  DelaySummary delays{};                // that the line gave
-  Duration lateness_p99{};              // 99 in 100 of those went on at most so much too late
-  double bits_per_second = 0;           // that a bandwidth let pass while packets waited
+  std::uint64_t closed_connections = 0;  // by a reset, when it began
+  std::uint64_t bursts = 0;              // of lost packets, for losses that have a memory
+  std::uint64_t undelayed_packets = 0;   // meant for the delay line, which did not take them
+  DelaySummary delays{};                 // that the line gave
+  Duration lateness_p99{};               // 99 in 100 of those went on at most so much too late
+  double bits_per_second = 0;            // that a bandwidth let pass while packets waited
 };
 
 // What an action came to on this node.

@@ -203,6 +203,8 @@ std::vector<MetricFamily> MeteredAgent::hits() const {
        "Packets that the fault duplicated, corrupted or kept back.", &Counters::altered_packets},
       {"holdfast_action_queued_packets_total",
        "Packets that waited for others where a bandwidth is limited.", &Counters::queued_packets},
+      {"holdfast_action_closed_connections_total", "Connections that a reset closed when it began.",
+       &Counters::closed_connections},
       {"holdfast_action_spared_packets_total",
        "Packets that were matched and let through, being protected.", &Counters::spared_packets},
       {"holdfast_action_undelayed_packets_total",

@@ -1,8 +1,6 @@
 #include "agent/node_agent.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <net/if_arp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -12,17 +10,16 @@
 #include <optional>
 #include <set>
 
+#include "agent/action_rule.h"
+#include "agent/closing.h"
 #include "agent/fault/fault.h"
 #include "agent/kernel/snapshot.h"
 #include "agent/protect.h"
 #include "agent/reaper.h"
-#include "agent/resolve_host.h"
 #include "agent/target/target.h"
 
 namespace holdfast::agent {
 namespace {
-
-constexpr std::size_t kListedAddresses = 8;
 
 // One network namespace that some action is aimed at.
 struct Site {
@@ -30,6 +27,7 @@ struct Site {
   std::vector<kernel::Link> links;
   bool whole_namespace = false;
   std::vector<RuleSpec> rules;
+  std::vector<hf_protected> endpoints;  // that are protected there
   std::unique_ptr<kernel::DataPath> path;
   std::optional<kernel::Snapshot> before;
   int live_actions = 0;
@@ -44,6 +42,8 @@ struct Placed {
   bool live = false;
   std::uint64_t armed_ns = 0;  // CLOCK_MONOTONIC
   std::size_t step = 0;        // of the schedule that the kernel has
+  bool closes = false;         // connections that match, when it begins
+  std::uint64_t closed = 0;    // of them, so far
 };
 
 std::uint64_t monotonic_ns() {
@@ -58,50 +58,6 @@ void add_links(std::vector<kernel::Link>& into, const std::vector<kernel::Link>&
       into.push_back(link);
     }
   }
-}
-
-// Host names of the match become addresses, once, before anything is injected.
-Result<void> resolve_hosts(plan::Match& match, std::vector<std::string>& notes) {
-  for (const std::string& host : match.hosts) {
-    auto addresses = resolve_host(host);
-    if (!addresses) {
-      return std::unexpected(addresses.error());
-    }
-    std::vector<std::string> written;
-    for (const plan::Prefix& address : *addresses) {
-      written.push_back(address.written);
-      match.addresses.push_back(address);
-    }
-    notes.push_back(fmt::format("{} is {} for the whole run", host, fmt::join(written, ", ")));
-  }
-  match.hosts.clear();
-  return {};
-}
-
-std::vector<std::string> describe_rule(const RuleSpec& rule, const plan::Action& action) {
-  plan::Match shown = rule.match;
-  const std::size_t hidden =
-      shown.addresses.size() > kListedAddresses ? shown.addresses.size() - kListedAddresses : 0;
-  if (hidden > 0) {
-    shown.addresses.resize(kListedAddresses);
-  }
-  return {fmt::format("{}: {}{}", plan::describe_fault(action), plan::describe(shown),
-                      hidden > 0 ? fmt::format(" and {} more addresses", hidden) : "")};
-}
-
-// What the delay line makes of a target. Nothing is handed to it over loopback (bpf/apply.bpf.h).
-Result<void> check_line(const ResolvedTarget& target, std::vector<std::string>& notes) {
-  const auto loops =
-      std::ranges::count(target.links, ARPHRD_LOOPBACK, &kernel::Link::hardware_type);
-  if (static_cast<std::size_t>(loops) == target.links.size()) {
-    return fail(ErrorKind::unsupported, "packets over loopback can't be handed to the delay line",
-                "target the interface between two namespaces or machines");
-  }
-  notes.emplace_back("packets go through a delay line of this process, on a TAP of its own");
-  if (loops > 0) {
-    notes.emplace_back("packets over loopback are left alone: the delay line can't have them");
-  }
-  return {};
 }
 
 class NodeAgent : public Agent {
@@ -132,6 +88,7 @@ class NodeAgent : public Agent {
                                const std::vector<ProtectedEndpoint>& endpoints);
   Site& site_of(ResolvedTarget& target);
   Result<void> attach(Site& site);
+  Result<void> close_connections(Placed& placed);
   Result<void> journal_filters(Site& site, const std::vector<kernel::Link>& links);
   Result<void> disarm_locked(std::size_t index);
   static Result<void> detach_if_idle(Site& site);
@@ -159,6 +116,7 @@ Site& NodeAgent::site_of(ResolvedTarget& target) {
                     .links = {},
                     .whole_namespace = false,
                     .rules = {},
+                    .endpoints = {},
                     .path = {},
                     .before = {},
                     .live_actions = 0,
@@ -207,6 +165,15 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
       return std::unexpected(checked.error());
     }
   }
+  if (fault.closes) {
+    if (auto can = kernel_->can_close_connections(target->netns); !can) {
+      return std::unexpected(can.error());
+    }
+    prepared.notes.emplace_back(
+        rule.match.flows < 1
+            ? "connections that are idle are not closed: which ones belong to a share is not known"
+            : "connections that match and end in the target are closed when the action begins");
+  }
   Site& site = site_of(*target);
   for (const kernel::Link& link : target->links) {
     prepared.interfaces.push_back(link.name);
@@ -222,7 +189,9 @@ Result<PreparedAction> NodeAgent::place(const plan::Action& action,
                      .rule = site.rules.size(),
                      .live = false,
                      .armed_ns = 0,
-                     .step = 0});
+                     .step = 0,
+                     .closes = fault.closes,
+                     .closed = 0});
   placed_.back().site = static_cast<std::size_t>(
       std::find_if(sites_.begin(), sites_.end(), [&](const Site& one) { return &one == &site; }) -
       sites_.begin());
@@ -261,7 +230,8 @@ Result<std::vector<PreparedAction>> NodeAgent::prepare(const plan::Experiment& e
     if (!table) {
       return std::unexpected(table.error());
     }
-    auto path = kernel_->load(site.netns, *table, for_namespace(*endpoints, site.netns.inode()));
+    site.endpoints = for_namespace(*endpoints, site.netns.inode());
+    auto path = kernel_->load(site.netns, *table, site.endpoints);
     if (!path) {
       return std::unexpected(path.error());
     }
@@ -333,6 +303,22 @@ Result<void> NodeAgent::attach(Site& site) {
   return site.path->attach(site.links);
 }
 
+Result<void> NodeAgent::close_connections(Placed& placed) {
+  if (!placed.closes) {
+    return {};
+  }
+  const Site& site = sites_[placed.site];
+  const auto closed =
+      kernel_->close_connections(site.netns, [&](const kernel::TcpConnection& connection) {
+        return is_to_be_closed(connection, site.rules[placed.rule], site.endpoints);
+      });
+  if (!closed) {
+    return std::unexpected(closed.error());
+  }
+  placed.closed += *closed;
+  return {};
+}
+
 Result<void> NodeAgent::arm(std::size_t index) {
   const std::lock_guard lock(mutex_);
   if (!journal_) {
@@ -354,7 +340,11 @@ Result<void> NodeAgent::arm(std::size_t index) {
   site.path->set_lease(now + static_cast<std::uint64_t>(options_.lease.count()));
   site.path->activate(placed.rule, placed.action.match.direction,
                       now + static_cast<std::uint64_t>(placed.action.duration.count()));
-  if (auto attached = attach(site); !attached) {
+  auto attached = attach(site);
+  if (attached) {
+    attached = close_connections(placed);  // who comes back meets the fault
+  }
+  if (!attached) {
     site.path->deactivate(placed.rule);
     if (site.live_actions == 0) {
       site.path->set_lease(0);
@@ -498,6 +488,7 @@ Result<Counters> NodeAgent::counters(std::size_t index) const {
                     .altered_packets = (alters ? raw->altered_packets : 0) + line.corrupted,
                     .queued_packets = line.queued,
                     .spared_packets = raw->spared_packets,
+                    .closed_connections = placed.closed,
                     .bursts = by_line ? 0 : raw->bursts,
                     .undelayed_packets = by_line ? raw->undelayed_packets + line.overflowed : 0,
                     .delays = line.delays,

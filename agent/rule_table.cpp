@@ -214,16 +214,18 @@ Result<TableImage> build_table(const std::vector<RuleSpec>& rules) {
   image.config.use_interfaces = !image.interfaces.empty();
   image.config.use_draw_state = std::ranges::any_of(
       rules, [](const RuleSpec& spec) { return spec.rule.draw_how != HF_DRAW_RANDOM; });
-  image.config.use_syn =
-      std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.syn_only != 0; });
+  image.config.use_syn = std::ranges::any_of(
+      rules, [](const RuleSpec& spec) { return spec.rule.connections == HF_NEW_CONNECTIONS; });
+  image.config.use_existing = std::ranges::any_of(
+      rules, [](const RuleSpec& spec) { return spec.rule.connections == HF_EXISTING_CONNECTIONS; });
   image.config.use_refusals =
       std::ranges::any_of(rules, [](const RuleSpec& spec) { return spec.rule.refusal != 0; });
   image.config.use_line = !image.line.empty();
   // The line keeps the packets of a connection in order.
-  image.config.use_flows =
-      image.config.use_line || std::ranges::any_of(rules, [](const RuleSpec& spec) {
-        return spec.rule.flow_threshold != 0;
-      });
+  image.config.use_flows = image.config.use_line || image.config.use_existing ||
+                           std::ranges::any_of(rules, [](const RuleSpec& spec) {
+                             return spec.rule.flow_threshold != 0;
+                           });
   image.config.use_pulses = std::ranges::any_of(
       rules, [](const RuleSpec& spec) { return spec.rule.pulse_period_ns != 0; });
   image.config.use_protocols = std::any_of(rules.begin(), rules.end(), [](const RuleSpec& spec) {

@@ -17,6 +17,8 @@
 #define HF_MAX_RULES (HF_WORDS * 64)
 #define HF_MAX_PROTECTED 32
 #define HF_PORTS 65536
+/* Connections that were opened since the start: the oldest are forgotten beyond. */
+#define HF_NEW_FLOWS 65536
 /* Reversed wire name (RFC 1035, 3.1): at most 255 octets, rounded up to what an LPM trie takes at
  * most. */
 #define HF_NAME_BYTES 256
@@ -67,19 +69,26 @@ enum hf_refusal {
   HF_UNREACHABLE = 2, /* ICMP host unreachable; as from the last router */
 };
 
+/* Which packets of TCP a rule is about. */
+enum hf_connections {
+  HF_ALL_CONNECTIONS = 0,
+  HF_NEW_CONNECTIONS = 1,      /* with SYN: those that open one, and what answers them */
+  HF_EXISTING_CONNECTIONS = 2, /* of connections whose SYN was not seen since the start */
+};
+
 /* A probability is a threshold: it happens where a random 32-bit number is below; 1 << 32 is
  * always. */
 struct hf_rule {
   __u64 deadline_ns; /* CLOCK_MONOTONIC; from then on the rule is dead, whatever the agent does */
-  __u64 draw_threshold; /* of a chain: in its good state */
-  __u32 kind;           /* enum hf_kind */
-  __u32 dns_response;   /* HF_DNS: enum hf_dns_response */
-  __u32 draw_how;       /* enum hf_draw_how */
-  __u32 draw_every;     /* HF_DRAW_EVERY: 1 or more */
-  __u32 refusal;        /* HF_BLACKHOLE: enum hf_refusal */
-  __u32 syn_only;       /* only TCP packets with SYN are matched: those that open a connection */
-  __u32 leave_checksum; /* HF_CORRUPT: as it was, so that it is wrong */
-  __u32 flow_seed;      /* which flows: differs from rule to rule */
+  __u64 draw_threshold;              /* of a chain: in its good state */
+  __u32 kind;                        /* enum hf_kind */
+  __u32 dns_response;                /* HF_DNS: enum hf_dns_response */
+  __u32 draw_how;                    /* enum hf_draw_how */
+  __u32 draw_every;                  /* HF_DRAW_EVERY: 1 or more */
+  __u32 refusal;                     /* HF_BLACKHOLE: enum hf_refusal */
+  __u32 connections;                 /* enum hf_connections */
+  __u32 leave_checksum;              /* HF_CORRUPT: as it was, so that it is wrong */
+  __u32 flow_seed;                   /* which flows: differs from rule to rule */
   __u64 chain_to_bad, chain_to_good; /* HF_DRAW_CHAIN: after each packet */
   __u64 chain_threshold_in_bad;
   __u64 flow_threshold; /* share of the flows that are matched; 0 is all of them */
@@ -143,11 +152,13 @@ struct hf_config {
   __u8 use_interfaces;
   __u8 use_protocols;
   __u8 use_draw_state; /* some rule remembers what it hit */
-  __u8 use_syn;        /* some rule is about SYNs only */
+  __u8 use_syn;        /* some rule is about new connections */
+  __u8 use_existing;   /* … about existing ones */
   __u8 use_flows;      /* … about a share of the flows */
   __u8 use_pulses;     /* … comes and goes */
   __u8 use_refusals;   /* … tells the sender */
   __u8 use_line;       /* … hands packets to the delay line */
+  __u8 pad[3];
 };
 
 /* What stands in front of a packet on its way through the delay line: into the TAP as the programs
@@ -230,7 +241,7 @@ struct hf_counters {
 HF_ASSERT(sizeof(struct hf_bits) == 32, "hf_bits");
 HF_ASSERT(sizeof(struct hf_rule) == 104, "hf_rule");
 HF_ASSERT(sizeof(struct hf_draw_state) == 64, "hf_draw_state");
-HF_ASSERT(sizeof(struct hf_config) == 28, "hf_config");
+HF_ASSERT(sizeof(struct hf_config) == 32, "hf_config");
 HF_ASSERT(sizeof(struct hf_parcel) == 88, "hf_parcel");
 HF_ASSERT(sizeof(struct hf_clock) == 64, "hf_clock");
 HF_ASSERT(sizeof(struct hf_protected) == 24, "hf_protected");

@@ -71,6 +71,14 @@ struct {
   __type(value, struct hf_draw_state);
 } draw_states SEC(".maps");
 
+/* Connections that were opened since the start, by their hash; where rules are about the others. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, HF_NEW_FLOWS);
+  __type(key, __u64);
+  __type(value, __u32);
+} new_flows SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, HF_MAX_RULES);

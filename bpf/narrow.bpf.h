@@ -1,4 +1,5 @@
-/* What restricts a rule beside its bitmaps: SYNs only, a share of the flows, a pulse. */
+/* What restricts a rule beside its bitmaps: new or existing connections, a share of the flows, a
+ * pulse. */
 #ifndef HOLDFAST_NARROW_BPF_H
 #define HOLDFAST_NARROW_BPF_H
 
@@ -16,8 +17,10 @@
 struct hf_narrow {
   __u64 now;
   __u64 flow; /* hash of the connection */
-  __u32 is_syn;
-  __u32 is_refusal; /* a TCP reset or an ICMP error */
+  __u8 is_syn;
+  __u8 is_of_new;  /* of a connection that was opened since the start */
+  __u8 is_refusal; /* a TCP reset or an ICMP error */
+  __u8 pad[5];
 };
 
 /* The last steps of SplitMix64: every bit of the result depends on every bit of `z`. */
@@ -55,14 +58,20 @@ static __always_inline void hf_look_at_transport(struct __sk_buff* skb,
                                                  struct hf_narrow* narrow) {
   __u8 octet = 0;
 
-  if (!config.use_syn && !config.use_refusals) return;
+  if (!config.use_syn && !config.use_existing && !config.use_refusals) return;
   if (packet->protocol == IPPROTO_TCP && packet->remote_port) {
     if (bpf_skb_load_bytes(skb, packet->transport_offset + HF_TCP_FLAGS, &octet, 1)) return;
-    narrow->is_syn = octet & HF_TCP_SYN;
-    narrow->is_refusal = octet & HF_TCP_RST;
+    narrow->is_syn = (octet & HF_TCP_SYN) != 0;
+    narrow->is_refusal = (octet & HF_TCP_RST) != 0;
+    if (config.use_existing) {
+      __u32 yes = 1;
+
+      if (narrow->is_syn) bpf_map_update_elem(&new_flows, &narrow->flow, &yes, BPF_ANY);
+      narrow->is_of_new = narrow->is_syn || bpf_map_lookup_elem(&new_flows, &narrow->flow) != NULL;
+    }
   } else if (packet->protocol == IPPROTO_ICMP || packet->protocol == HF_IPPROTO_ICMPV6) {
     if (bpf_skb_load_bytes(skb, packet->transport_offset, &octet, 1)) return;
-    narrow->is_refusal = hf_is_icmp_error(packet->protocol, octet);
+    narrow->is_refusal = (__u8)hf_is_icmp_error(packet->protocol, octet);
   }
 }
 
@@ -70,7 +79,9 @@ static __always_inline void hf_look_at_transport(struct __sk_buff* skb,
 static __always_inline int hf_passes_by(const struct hf_rule* rule,
                                         const struct hf_narrow* narrow) {
   if (narrow->now >= rule->deadline_ns) return 1;
-  if (config.use_syn && rule->syn_only && !narrow->is_syn) return 1;
+  if (config.use_syn && rule->connections == HF_NEW_CONNECTIONS && !narrow->is_syn) return 1;
+  if (config.use_existing && rule->connections == HF_EXISTING_CONNECTIONS && narrow->is_of_new)
+    return 1;
   if (config.use_refusals && rule->refusal && narrow->is_refusal) return 1;
   if (config.use_flows && rule->flow_threshold &&
       (hf_mix(narrow->flow ^ rule->flow_seed) >> 32) >= rule->flow_threshold)

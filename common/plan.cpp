@@ -113,6 +113,8 @@ std::string_view to_string(BlackholeHow how) {
       return "refuse";
     case BlackholeHow::unreachable:
       return "unreachable";
+    case BlackholeHow::reset:
+      return "reset";
   }
   return "?";
 }
@@ -170,8 +172,9 @@ std::string describe(const Match& match) {
   if (!match.local_ports.empty()) {
     text += fmt::format(" (own port {})", format_ports(match.local_ports));
   }
-  if (match.new_connections) {
-    text += ", what opens a connection";
+  if (match.connections != Connections::all) {
+    text += match.connections == Connections::opening ? ", what opens a connection"
+                                                      : ", connections that exist";
   }
   if (match.flows < 1) {
     text += fmt::format(", {} of the connections", format_percent({match.flows}));

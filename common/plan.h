@@ -44,6 +44,10 @@ enum class Protocol { any, tcp, udp, icmp };  // icmp: ICMP and ICMPv6
 // come from them.
 enum class Direction { to, from, both };
 
+// Of TCP: every packet; those that open a connection (`new`: SYN and SYN-ACK); those of connections
+// that were there when the action began.
+enum class Connections { all, opening, existing };
+
 // Which traffic. Empty lists restrict nothing; entries of one list are alternatives, different
 // lists must all admit.
 struct Match {
@@ -55,7 +59,7 @@ struct Match {
   Direction direction = Direction::to;
   // Share of the connections, above 0, at most 1. A connection is in or out for life.
   double flows = 1;
-  bool new_connections = false;  // only TCP packets that open a connection: SYN and SYN-ACK
+  Connections connections = Connections::all;
 };
 
 // Where. Exactly one of node, netns, pid and interface (interface may be together with netns or
@@ -83,7 +87,8 @@ enum class FaultKind {
 
 // drop: silence. refuse: as from a closed port (TCP reset, ICMP port unreachable). unreachable: as
 // from the last router (ICMP host unreachable).
-enum class BlackholeHow { drop, refuse, unreachable };
+// reset: as refuse, and connections that end in the target are closed when it begins.
+enum class BlackholeHow { drop, refuse, unreachable, reset };
 enum class DnsResponse { nxdomain, servfail, refused, timeout };
 
 struct BlackholeParams {

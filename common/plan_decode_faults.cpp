@@ -179,7 +179,7 @@ void decode_parameters(Reader& reader, MapReader& map, Action& action) {
       action.blackhole.how =
           static_cast<BlackholeHow>(reader
                                         .word(parameters.get("how"), parameters.path("how"),
-                                              {"drop", "refuse", "unreachable"})
+                                              {"drop", "refuse", "unreachable", "reset"})
                                         .value_or(0));
     }
   } else if (action.fault == FaultKind::loss && map.require("loss", "{percent: 10%}")) {

@@ -169,7 +169,7 @@ void decode_latency(Reader& reader, MapReader& action_map, Action& action) {
                     "protocol tcp, or per: packet");
     }
     action.match.protocol = Protocol::tcp;
-    action.match.new_connections = true;
+    action.match.connections = Connections::opening;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "common/plan_conflicts.h"
 #include "common/yaml_reader.h"
 
 namespace holdfast::plan {
@@ -133,10 +134,11 @@ Match decode_match(Reader& reader, const YAML::Node& node, const std::string& pa
             .value_or(0));
   }
   if (map.has("connections")) {
-    match.new_connections =
-        reader.word(map.get("connections"), map.path("connections"), {"all", "new"}) == 1U;
+    match.connections = static_cast<Connections>(
+        reader.word(map.get("connections"), map.path("connections"), {"all", "new", "existing"})
+            .value_or(0));
   }
-  if (match.new_connections) {
+  if (match.connections != Connections::all) {
     if (match.protocol != Protocol::any && match.protocol != Protocol::tcp) {
       reader.report(map.get("connections"), map.path("connections"),
                     fmt::format("{} opens no connections", to_string(match.protocol)),
@@ -321,6 +323,10 @@ std::vector<Action> decode_method(Reader& reader, const YAML::Node& node, const 
     }
   }
   check_order(reader, actions, nodes, path);
+  for (const Conflict& conflict : find_conflicts(actions)) {
+    reader.report(nodes[conflict.action], fmt::format("{}[{}]", path, conflict.action),
+                  conflict.message, conflict.accepted);
+  }
   return actions;
 }
 

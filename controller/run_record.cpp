@@ -133,6 +133,7 @@ void record_counters(const agent::Counters& counters, plan::FaultKind fault,
                     .answered_packets = counters.answered_packets,
                     .altered_packets = counters.altered_packets,
                     .queued_packets = counters.queued_packets,
+                    .closed_connections = counters.closed_connections,
                     .spared_packets = counters.spared_packets,
                     .undelayed_packets = counters.undelayed_packets};
   entry.proven = type.proven(counters);

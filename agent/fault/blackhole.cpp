@@ -10,6 +10,7 @@ hf_refusal to_abi(plan::BlackholeHow how) {
     case plan::BlackholeHow::drop:
       return HF_SILENCE;
     case plan::BlackholeHow::refuse:
+    case plan::BlackholeHow::reset:
       return HF_REFUSED;
     case plan::BlackholeHow::unreachable:
       return HF_UNREACHABLE;
@@ -21,6 +22,9 @@ std::string proof(const Counters& counters) {
   std::string text = dropped_proof(counters);
   if (counters.answered_packets > 0) {
     text += fmt::format(", {} of them with a refusal to the sender", counters.answered_packets);
+  }
+  if (counters.closed_connections > 0) {
+    text += fmt::format("; {} connections closed", counters.closed_connections);
   }
   return text;
 }
@@ -35,9 +39,13 @@ FaultType blackhole_fault() {
             CompiledFault compiled;
             compiled.rule.kind = HF_BLACKHOLE;
             compiled.rule.refusal = to_abi(parameters.blackhole.how);
+            compiled.closes = parameters.blackhole.how == plan::BlackholeHow::reset;
             return compiled;
           },
-      .proven = [](const Counters& counters) { return counters.dropped_packets > 0; },
+      .proven =
+          [](const Counters& counters) {
+            return counters.dropped_packets + counters.closed_connections > 0;
+          },
       .proof = proof,
   };
 }

@@ -28,6 +28,22 @@ const FaultType& fault_type(plan::FaultKind kind) {
                        [kind](const FaultType& type) { return type.kind == kind; });
 }
 
+namespace {
+
+hf_connections to_abi(plan::Connections connections) {
+  switch (connections) {
+    case plan::Connections::all:
+      return HF_ALL_CONNECTIONS;
+    case plan::Connections::opening:
+      return HF_NEW_CONNECTIONS;
+    case plan::Connections::existing:
+      return HF_EXISTING_CONNECTIONS;
+  }
+  return HF_ALL_CONNECTIONS;
+}
+
+}  // namespace
+
 __u64 probability_threshold(double probability) {
   // A random 32-bit number is below it, so what always happens needs the one value beyond them all.
   constexpr double kRange = 4294967296.0;
@@ -36,7 +52,7 @@ __u64 probability_threshold(double probability) {
 
 CompiledFault compile_fault(const plan::Action& action) {
   CompiledFault compiled = fault_type(action.fault).compile(action);
-  compiled.rule.syn_only = action.match.new_connections ? 1 : 0;
+  compiled.rule.connections = static_cast<__u32>(to_abi(action.match.connections));
   const bool fewer = std::ranges::any_of(
       action.schedule, [](const plan::ScheduledParameters& then) { return then.flows < 1; });
   if (action.match.flows < 1 || fewer) {

@@ -17,6 +17,7 @@ struct CompiledFault {
   hf_rule rule{};
   std::vector<NameMatch> names;  // dns
   std::optional<LineRule> line;  // what the delay line has to do
+  bool closes = false;  // matched connections that end in the target are closed at the start
 };
 
 struct FaultType {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "agent/delay/delay_line.h"
 #include "agent/kernel/netns.h"
 #include "agent/kernel/rtnetlink.h"
+#include "agent/kernel/tcp_connections.h"
 #include "agent/rule_table.h"
 #include "common/result.h"
 
@@ -66,6 +68,10 @@ class Kernel {
   // The table's rules are installed but not live. `endpoints`: what no rule may hit.
   virtual Result<std::unique_ptr<DataPath>> load(const NetNamespace& netns, const TableImage& table,
                                                  const std::vector<hf_protected>& endpoints) = 0;
+  // Closes what is chosen of the TCP connections that end in the namespace; see tcp_connections.h.
+  virtual Result<std::uint64_t> close_connections(
+      const NetNamespace& netns, const std::function<bool(const TcpConnection&)>& chosen) = 0;
+  virtual Result<void> can_close_connections(const NetNamespace& netns) = 0;
   virtual Result<Snapshot> snapshot(const NetNamespace& netns) = 0;
 };
 

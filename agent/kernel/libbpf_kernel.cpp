@@ -207,6 +207,23 @@ class LibbpfKernel : public Kernel {
     return std::make_unique<LibbpfDataPath>(netns, mechanism_ == "tcx", table, std::move(*maps));
   }
 
+  Result<std::uint64_t> close_connections(
+      const NetNamespace& netns, const std::function<bool(const TcpConnection&)>& chosen) override {
+    std::uint64_t closed = 0;
+    auto done = netns.run([&]() -> Result<void> {
+      auto result = close_tcp_connections(chosen);
+      if (!result) {
+        return std::unexpected(result.error());
+      }
+      closed = *result;
+      return {};
+    });
+    return done ? Result<std::uint64_t>(closed) : std::unexpected(done.error());
+  }
+  Result<void> can_close_connections(const NetNamespace& netns) override {
+    return netns.run(can_close_tcp_connections);
+  }
+
   Result<Snapshot> snapshot(const NetNamespace& netns) override {
     Snapshot taken;
     auto result = netns.run([&]() -> Result<void> {

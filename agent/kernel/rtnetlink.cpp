@@ -8,21 +8,15 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
-#include <array>
 #include <functional>
 #include <memory>
+
+#include "agent/kernel/netlink.h"
 
 namespace holdfast::agent::kernel {
 namespace {
 
-using Socket = std::unique_ptr<mnl_socket, int (*)(mnl_socket*)>;
-using OnMessage = std::function<void(const nlmsghdr*)>;
 using OnAttribute = std::function<void(const nlattr*)>;
-
-int call_message(const nlmsghdr* message, void* data) {
-  (*static_cast<const OnMessage*>(data))(message);
-  return MNL_CB_OK;
-}
 
 int call_attribute(const nlattr* attribute, void* data) {
   (*static_cast<const OnAttribute*>(data))(attribute);
@@ -49,45 +43,6 @@ std::uint64_t hash(const nlattr* attribute) {
   return value;
 }
 
-// One dump request. `fill` adds the family's header to the message.
-Result<void> dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill,
-                  const OnMessage& visit) {
-  Socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC), mnl_socket_close);
-  if (!socket) {
-    return fail_errno("open rtnetlink", errno);
-  }
-  if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0) {
-    return fail_errno("bind rtnetlink", errno);
-  }
-  std::array<char, 256> request{};
-  nlmsghdr* header = mnl_nlmsg_put_header(request.data());
-  header->nlmsg_type = type;
-  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  header->nlmsg_seq = 1;
-  fill(header);
-  if (mnl_socket_sendto(socket.get(), header, header->nlmsg_len) < 0) {
-    return fail_errno("ask rtnetlink", errno);
-  }
-  // The kernel fills at most 32 KiB of one datagram of a dump.
-  std::vector<char> answer(64 * 1024);
-  OnMessage on_message = visit;
-  const unsigned port = mnl_socket_get_portid(socket.get());
-  for (;;) {
-    const ssize_t size = mnl_socket_recvfrom(socket.get(), answer.data(), answer.size());
-    if (size < 0) {
-      return fail_errno("read rtnetlink", errno);
-    }
-    const int verdict = mnl_cb_run(answer.data(), static_cast<std::size_t>(size), 1, port,
-                                   call_message, &on_message);
-    if (verdict < 0) {
-      return fail_errno("rtnetlink dump", errno);
-    }
-    if (verdict == MNL_CB_STOP) {
-      return {};
-    }
-  }
-}
-
 std::string text(const nlattr* attribute) {
   return mnl_attr_get_str(attribute);
 }
@@ -100,8 +55,8 @@ bool Link::has_ethernet() const {
 
 Result<std::vector<Link>> list_links() {
   std::vector<Link> links;
-  auto done = dump(
-      RTM_GETLINK,
+  auto done = dump_netlink(
+      NETLINK_ROUTE, RTM_GETLINK,
       [](nlmsghdr* header) {
         auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
         info->ifi_family = AF_UNSPEC;
@@ -147,8 +102,8 @@ Result<std::vector<Link>> list_links() {
 
 Result<std::vector<Qdisc>> list_qdiscs() {
   std::vector<Qdisc> qdiscs;
-  auto done = dump(
-      RTM_GETQDISC,
+  auto done = dump_netlink(
+      NETLINK_ROUTE, RTM_GETQDISC,
       [](nlmsghdr* header) {
         auto* info = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(tcmsg)));
         info->tcm_family = AF_UNSPEC;
@@ -180,8 +135,8 @@ Result<std::vector<Qdisc>> list_qdiscs() {
 
 Result<std::vector<Filter>> list_filters(std::uint32_t ifindex, std::uint32_t parent) {
   std::vector<Filter> filters;
-  auto done = dump(
-      RTM_GETTFILTER,
+  auto done = dump_netlink(
+      NETLINK_ROUTE, RTM_GETTFILTER,
       [&](nlmsghdr* header) {
         auto* info = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(tcmsg)));
         info->tcm_family = AF_UNSPEC;

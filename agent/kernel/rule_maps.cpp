@@ -53,13 +53,14 @@ Result<void> resize(bpf_map* map, std::size_t entries) {
 
 // A port table is two megabytes: only where ports matter.
 Result<void> size_maps(holdfast_bpf& object, const TableImage& table) {
-  const std::array<std::pair<bpf_map*, std::size_t>, 6> sizes = {{
+  const std::array<std::pair<bpf_map*, std::size_t>, 7> sizes = {{
       {object.maps.addresses, table.addresses.size()},
       {object.maps.prefixes, table.prefixes.size()},
       {object.maps.remote_ports, table.remote_ports.empty() ? 1 : HF_PORTS},
       {object.maps.local_ports, table.local_ports.empty() ? 1 : HF_PORTS},
       {object.maps.interfaces, table.interfaces.size()},
       {object.maps.names, table.names.size()},
+      {object.maps.new_flows, table.config.use_existing != 0 ? HF_NEW_FLOWS : 1},
   }};
   for (const auto& [map, entries] : sizes) {
     if (auto sized = resize(map, entries); !sized) {

@@ -55,6 +55,7 @@ ordered_json json_of(const ActionReport& action) {
             {"answeredPackets", c.answered_packets},
             {"alteredPackets", c.altered_packets},
             {"queuedPackets", c.queued_packets},
+            {"closedConnections", c.closed_connections},
             {"sparedPackets", c.spared_packets},
             {"undelayedPackets", c.undelayed_packets}}},
           {"proven", action.proven},

@@ -57,11 +57,12 @@ struct ProbeReport {
 struct Counters {
   std::uint64_t matched_packets = 0, matched_bytes = 0;
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
-  std::uint64_t answered_packets = 0;   // DNS queries answered in the kernel
-  std::uint64_t altered_packets = 0;    // duplicated, corrupted or kept back
-  std::uint64_t queued_packets = 0;     // by a bandwidth, behind others
-  std::uint64_t spared_packets = 0;     // matched, but protected: let through
-  std::uint64_t undelayed_packets = 0;  // meant for the delay line, which did not take them
+  std::uint64_t answered_packets = 0;    // DNS queries answered in the kernel
+  std::uint64_t altered_packets = 0;     // duplicated, corrupted or kept back
+  std::uint64_t queued_packets = 0;      // by a bandwidth, behind others
+  std::uint64_t closed_connections = 0;  // by a reset, when it began
+  std::uint64_t spared_packets = 0;      // matched, but protected: let through
+  std::uint64_t undelayed_packets = 0;   // meant for the delay line, which did not take them
 };
 
 // Requested and measured delays, in seconds.

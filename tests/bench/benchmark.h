@@ -28,13 +28,15 @@ Result<BenchmarkResult> measure_udp_send(const Settings& settings);
 Result<BenchmarkResult> measure_start_latency(const Settings& settings);
 Result<BenchmarkResult> measure_stop_latency(const Settings& settings);
 Result<BenchmarkResult> measure_delay(const Settings& settings);
+Result<BenchmarkResult> measure_shaping(const Settings& settings);
 
 inline std::vector<Benchmark> all_benchmarks() {
   return {{"packet-cost", measure_packet_cost},
           {"udp-send", measure_udp_send},
           {"start-latency", measure_start_latency},
           {"stop-latency", measure_stop_latency},
-          {"delay", measure_delay}};
+          {"delay", measure_delay},
+          {"shaping", measure_shaping}};
 }
 
 }  // namespace holdfast::bench

@@ -13,18 +13,16 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
 #include "agent/kernel/features.h"
 #include "agent/kernel/libbpf_kernel.h"
 #include "tests/bench/benchmark.h"
-#include "tests/bench/packet_stream.h"
+#include "tests/bench/iperf3.h"
 #include "tests/bench/poll.h"
-#include "tests/support/child_process.h"
+#include "tests/support/injection.h"
 #include "tests/support/test_network.h"
 
 namespace holdfast::bench {
@@ -33,10 +31,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using agent::kernel::DataPath;
-using agent::kernel::Link;
 
 constexpr std::uint16_t kPort = 7002;
-constexpr std::uint16_t kIperfPort = 7003;
 constexpr int kSendsBetweenReads = 1000;
 
 // The clock of the kernel's timestamps.
@@ -118,7 +114,6 @@ class DelayBench {
   Result<void> measure_jitter(BenchmarkResult& result);
   Result<void> measure_stream(BenchmarkResult& result);
   Result<void> measure_tcp(BenchmarkResult& result);
-  Result<double> throughput(int flows, int seconds);
 
   const Settings& settings_;
   test::TestNetwork network_;
@@ -133,24 +128,12 @@ Result<void> DelayBench::delay(const plan::LatencyParams& params, plan::Protocol
   rule.rule.kind = HF_LATENCY;
   rule.line = params;
   rule.match.protocol = protocol;
-  auto table = agent::build_table({rule});
-  if (!table) {
-    return std::unexpected(table.error());
-  }
-  auto path = kernel_->load(network_.near(), *table, {});
+  auto path = test::inject(*kernel_, network_.near(), {rule}, test::kCable);
   if (!path) {
     return std::unexpected(path.error());
   }
   path_ = std::move(*path);
-  auto links = kernel_->links(network_.near());
-  if (!links) {
-    return std::unexpected(links.error());
-  }
-  std::erase_if(*links, [](const Link& link) { return link.name != test::kCable; });
-  const auto deadline = static_cast<std::uint64_t>((Clock::now().time_since_epoch() + 1h).count());
-  path_->set_lease(deadline);
-  path_->activate(0, plan::Direction::to, deadline);
-  return path_->attach(*links);
+  return {};
 }
 
 // UDP from near to far: from the moment before each send to the kernel's timestamp where it
@@ -304,40 +287,14 @@ Result<void> DelayBench::measure_stream(BenchmarkResult& result) {
   return {};
 }
 
-// Of iperf3, in Gbit/s.
-Result<double> DelayBench::throughput(int flows, int seconds) {
-  const auto log = settings_.work / "iperf3.json";
-  auto client = test::ChildProcess::start(
-      {"iperf3", "--json", "--client", test::kFarAddress, "--port", fmt::format("{}", kIperfPort),
-       "--parallel", fmt::format("{}", flows), "--time", fmt::format("{}", seconds), "--omit", "1"},
-      log, &network_.near());
-  if (!client) {
-    return std::unexpected(client.error());
-  }
-  if (client->wait(std::chrono::seconds(seconds) + kPatience) != 0) {
-    return fail(ErrorKind::internal, "iperf3 failed: " + client->last_words());
-  }
-  const auto report = nlohmann::json::parse(std::ifstream(log), nullptr, false);
-  if (report.is_discarded()) {
-    return fail(ErrorKind::internal, "iperf3 wrote no report");
-  }
-  return report["end"]["sum_received"]["bits_per_second"].get<double>() / 1e9;
-}
-
 Result<void> DelayBench::measure_tcp(BenchmarkResult& result) {
   constexpr double kMissing = 0.2, kOneFlow = 0.1;
   constexpr int kMany = 8;
   const int rounds = settings_.brief ? 1 : 9;
   const int seconds = settings_.brief ? 1 : 3;
-  auto server = test::ChildProcess::start(
-      {"iperf3", "--server", "--forceflush", "--port", fmt::format("{}", kIperfPort)},
-      settings_.work / "server", &network_.far());
-  if (!server) {
-    return std::unexpected(server.error());
-  }
-  const auto ready = [&] { return server->last_words().find("listening") != std::string::npos; };
-  if (!wait_until(ready)) {
-    return fail(ErrorKind::unavailable, "iperf3 does not start: " + server->last_words());
+  auto iperf3 = Iperf3::start(network_, settings_.work);
+  if (!iperf3) {
+    return std::unexpected(iperf3.error());
   }
   std::vector<double> none, many, missing, one, off;
   for (int round = 0; round < rounds; ++round) {
@@ -348,11 +305,11 @@ Result<void> DelayBench::measure_tcp(BenchmarkResult& result) {
           return done;
         }
       }
-      auto rate = throughput(flows, seconds);
+      auto rate = iperf3->run(flows, seconds);
       if (!rate) {
         return std::unexpected(rate.error());
       }
-      into.push_back(*rate);
+      into.push_back(rate->bits_per_second / 1e9);
       return {};
     };
     std::vector<double> twice;

@@ -15,6 +15,7 @@
 #include "tests/bench/pinned.h"
 #include "tests/bench/reference_programs.h"
 #include "tests/support/child_process.h"
+#include "tests/support/injection.h"
 #include "tests/support/test_network.h"
 
 namespace holdfast::bench {
@@ -79,28 +80,13 @@ Result<void> UdpSend::load_holdfast() {
   agent::RuleSpec rule;
   rule.rule.kind = HF_LOSS;
   rule.rule.draw_threshold = static_cast<__u64>(std::llround(kLoss * kRandomRange));
-  auto table = agent::build_table({rule});
-  if (!table) {
-    return std::unexpected(table.error());
-  }
-  auto path = kernel_->load(network_.near(), *table, {});
-  if (!path) {
-    return std::unexpected(path.error());
+  auto path = test::load_live(*kernel_, network_.near(), {rule});
+  auto links = test::link_named(*kernel_, network_.near(), test::kCable);
+  if (!path || !links) {
+    return std::unexpected(path ? links.error() : path.error());
   }
   path_ = std::move(*path);
-  auto links = kernel_->links(network_.near());
-  if (!links) {
-    return std::unexpected(links.error());
-  }
-  for (const Link& link : *links) {
-    if (link.name == test::kCable) {
-      links_.push_back(link);
-    }
-  }
-  const auto deadline =
-      static_cast<std::uint64_t>((Clock::now().time_since_epoch() + std::chrono::hours(1)).count());
-  path_->set_lease(deadline);
-  path_->activate(0, plan::Direction::to, deadline);
+  links_ = std::move(*links);
   return {};
 }
 

@@ -19,6 +19,7 @@
 #include "agent/kernel/tap.h"
 #include "tests/bpf/rules_fixture.h"
 #include "tests/support/child_process.h"
+#include "tests/support/injection.h"
 #include "tests/support/test_network.h"
 
 namespace holdfast::agent {
@@ -187,20 +188,10 @@ class Delay : public testing::Test {
     for (RuleSpec& rule : rules) {
       rule.match.direction = direction;
     }
-    auto table = build_table(rules);
-    ASSERT_TRUE(table) << table.error().message;
-    auto path = kernel_->load(near(), *table, {});
+    path_.reset();
+    auto path = test::inject(*kernel_, near(), rules, device);
     ASSERT_TRUE(path) << path.error().message;
     path_ = std::move(*path);
-    auto links = kernel_->links(near());
-    ASSERT_TRUE(links);
-    std::erase_if(*links, [&](const Link& link) { return link.name != device; });
-    path_->set_lease(in(1h));
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-      path_->activate(i, direction, in(1h));
-    }
-    auto attached = path_->attach(*links);
-    ASSERT_TRUE(attached) << attached.error().message;
   }
   // Whether so many bytes go from near to far as they were sent.
   bool tcp_carries(const std::string& near_address, const std::string& far_address,

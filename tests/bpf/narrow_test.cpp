@@ -10,7 +10,7 @@ namespace {
 TEST_F(Rules, ALossOfSynsMeetsNothingElse) {
   RuleSpec rule = rule_of(HF_LOSS);
   rule.rule.draw_threshold = __u64{1} << 32;
-  rule.rule.syn_only = 1;
+  rule.rule.connections = HF_NEW_CONNECTIONS;
   constexpr std::size_t kFlags = 14 + 20 + 13;
   constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;
   for (const bool alone : {true, false}) {
@@ -25,6 +25,31 @@ TEST_F(Rules, ALossOfSynsMeetsNothingElse) {
     Bytes datagram = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_UDP, 40000, 80, Bytes(16, 0xff));
     EXPECT_EQ(egress(datagram), kPass);
     EXPECT_EQ(counters(0).matched_packets, 2U) << "what is no SYN is not matched";
+  }
+}
+
+// Whose SYN was seen since is new, in both directions.
+TEST_F(Rules, ExistingConnectionsAreThoseWhoseSynWasNotSeen) {
+  RuleSpec rule = rule_of(HF_BLACKHOLE);
+  rule.rule.connections = HF_EXISTING_CONNECTIONS;
+  constexpr std::size_t kFlags = 14 + 20 + 13;
+  constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;
+  for (const bool alone : {true, false}) {
+    load(alone ? std::vector{rule} : std::vector{rule, rule_of(HF_NOOP)});
+    const auto out = [](unsigned port, std::uint8_t flags) {
+      Bytes packet = make_packet("10.0.0.9", "10.0.0.1", IPPROTO_TCP, port, 80);
+      packet[kFlags] = flags;
+      return packet;
+    };
+    Bytes back = make_packet("10.0.0.1", "10.0.0.9", IPPROTO_TCP, 80, 41000);
+    back[kFlags] = kAck;
+    EXPECT_EQ(egress(out(40000, kAck)), kRedirect);
+    EXPECT_EQ(ingress(back), kShot);
+    EXPECT_EQ(egress(out(41000, kSyn)), kPass);
+    EXPECT_EQ(egress(out(41000, kAck)), kPass);
+    EXPECT_EQ(ingress(back), kPass);
+    EXPECT_EQ(egress(out(40000, kAck)), kRedirect) << "that of another";
+    EXPECT_EQ(counters(0).matched_packets, 3U);
   }
 }
 

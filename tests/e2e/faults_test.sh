@@ -70,4 +70,25 @@ test_refused_both_ways() {
   expect_eq "what the client sees" "$(expected ECONNREFUSED ECONNRESET ECONNREFUSED)" "$(<"$E2E_TMP/seen")"
 }
 
+# The client's own end is closed, also where it was idle.
+test_reset() {
+  lab up
+  see "$EVERYTHING" '{how: reset}'
+  expect_eq "what the client sees" "$(expected ECONNREFUSED ECONNABORTED ECONNREFUSED)" "$(<"$E2E_TMP/seen")"
+  expect_eq "all of them are closed" 4 "$(jq '.actions[0].counters.closedConnections' "$OUT/report.json")"
+}
+
+# UDP is none of it: there is nobody on these ports.
+test_existing_connections_alone() {
+  lab up
+  see "${EVERYTHING%\}}, connections: existing}" '{how: reset}'
+  expect_eq "what the client sees" "$(expected ok ECONNABORTED ECONNREFUSED)" "$(<"$E2E_TMP/seen")"
+}
+
+test_existing_connections_alone_are_cut() {
+  lab up
+  see "${EVERYTHING%\}}, connections: existing}" '{how: drop}'
+  expect_eq "what the client sees" "$(expected ok timeout ECONNREFUSED)" "$(<"$E2E_TMP/seen")"
+}
+
 run_case "$@"

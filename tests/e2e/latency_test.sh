@@ -36,9 +36,9 @@ test_ping_curl_and_dig_see_what_the_plan_says() {
   expect_at_least "dig" 30 "$(in_lab client dig +tries=1 +time=5 @10.77.0.5 api.shop.test | sed -nE 's/^;; Query time: ([0-9]+) msec/\1/p')"
   interrupt_client_run
   expect_eq "the report" "true 0.02 0 0" "$(jq -r '.actions[0] | "\(.proven) \(.delay.requestedMean) \(.counters.undelayedPackets) \(.counters.droppedPackets)"' "$OUT/report.json")"
-  # The least is of a packet that left early when the run was ended.
+  # The least is of a packet that left early when the run was ended; quantiles are exact to 1 in 128.
   expect_eq "the delays that it measured" true \
-    "$(jq '.actions[0].delay | .median >= 0.02 and .packets >= 80' "$OUT/report.json")"
+    "$(jq '.actions[0].delay | .median >= 0.0198 and .packets >= 80' "$OUT/report.json")"
   expect_host "$before" client
 }
 

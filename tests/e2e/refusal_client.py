@@ -27,8 +27,11 @@ def serve(address):
     listener.listen()
 
     def echo(connection):
-        while data := connection.recv(4096):
-            connection.sendall(data)
+        try:
+            while data := connection.recv(4096):
+                connection.sendall(data)
+        except ConnectionError:
+            pass  # as is to be expected
 
     def accept():
         while True:

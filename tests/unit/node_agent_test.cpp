@@ -31,6 +31,7 @@ struct Script {
   std::string fails;  // the call that fails
   std::string mechanism = "tcx";
   std::vector<kernel::Link> links;
+  std::vector<kernel::TcpConnection> connections;
   kernel::Snapshot snapshot;
   std::map<std::size_t, std::uint64_t> deadlines;                // of live rules
   std::map<std::size_t, std::vector<std::uint64_t>> thresholds;  // that rules were retuned to
@@ -99,6 +100,18 @@ class FakeKernel : public kernel::Kernel {
       return std::unexpected(result.error());
     }
     return std::make_unique<FakeDataPath>(script_);
+  }
+  Result<std::uint64_t> close_connections(
+      const kernel::NetNamespace&,
+      const std::function<bool(const kernel::TcpConnection&)>& chosen) override {
+    if (auto result = script_.call("close"); !result) {
+      return std::unexpected(result.error());
+    }
+    return static_cast<std::uint64_t>(std::ranges::count_if(script_.connections, chosen));
+  }
+  Result<void> can_close_connections(const kernel::NetNamespace&) override {
+    return script_.fails == "can close" ? fail(ErrorKind::unsupported, "can't close")
+                                        : Result<void>{};
   }
   Result<kernel::Snapshot> snapshot(const kernel::NetNamespace&) override {
     if (auto result = script_.call("snapshot"); !result) {
@@ -225,6 +238,37 @@ TEST_F(NodeAgentTest, AScheduleChangesTheLiveRuleWithItsHeartbeat) {
   ASSERT_TRUE(agent_->disarm(0));
   ASSERT_TRUE(agent_->arm(0));
   EXPECT_EQ(script_.thresholds[0].back(), 0U);
+}
+
+TEST_F(NodeAgentTest, AResetClosesWhatMatchesOnceTheRuleIsInPlace) {
+  experiment_.method[0].blackhole.how = plan::BlackholeHow::reset;
+  kernel::TcpConnection matched;
+  matched.remote = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1};
+  kernel::TcpConnection other = matched;
+  other.remote[15] = 2;
+  script_.connections = {matched, other, matched};
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  ASSERT_TRUE(agent_->arm(0));
+  EXPECT_THAT(script_.calls, ElementsAre("load", "snapshot", "attach 2", "close"));
+  EXPECT_EQ(agent_->counters(0)->closed_connections, 2U);
+}
+
+TEST_F(NodeAgentTest, AResetThatTheKernelCanNotDoIsRefusedBeforeAnythingIsTouched) {
+  experiment_.method[0].blackhole.how = plan::BlackholeHow::reset;
+  script_.fails = "can close";
+  EXPECT_FALSE(agent_->prepare(experiment_, {}));
+  EXPECT_THAT(script_.calls, IsEmpty());
+}
+
+TEST_F(NodeAgentTest, AResetThatFailsLeavesNothingArmed) {
+  experiment_.method[0].blackhole.how = plan::BlackholeHow::reset;
+  ASSERT_TRUE(agent_->prepare(experiment_, {}));
+  ASSERT_TRUE(agent_->snapshot_host());
+  script_.fails = "close";
+  EXPECT_FALSE(agent_->arm(0));
+  EXPECT_THAT(script_.deadlines, IsEmpty());
+  EXPECT_EQ(script_.lease, 0U);
 }
 
 TEST_F(NodeAgentTest, ALifeOfOneFault) {

@@ -57,7 +57,7 @@ TEST(PlanLatency, ARoundTripIsHalvedWhereBothWaysAreDelayed) {
 TEST(PlanLatency, PerConnectionDelaysWhatOpensOne) {
   const auto outcome = parse_latency("delay: 1s, per: connection");
   ASSERT_TRUE(outcome.experiment);
-  EXPECT_TRUE(outcome.experiment->method[0].match.new_connections);
+  EXPECT_EQ(outcome.experiment->method[0].match.connections, Connections::opening);
   EXPECT_EQ(outcome.experiment->method[0].match.protocol, Protocol::tcp);
 }
 

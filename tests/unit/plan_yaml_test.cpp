@@ -114,7 +114,7 @@ TEST(PlanYaml, WhatOpensAConnectionIsOfTcp) {
       "new}, blackhole: {how: refuse}}\n");
   ASSERT_TRUE(outcome.experiment);
   const Action& action = outcome.experiment->method[0];
-  EXPECT_TRUE(action.match.new_connections);
+  EXPECT_EQ(action.match.connections, Connections::opening);
   EXPECT_EQ(action.match.protocol, Protocol::tcp);
   EXPECT_EQ(describe_fault(action), "blackhole (refuse)");
   EXPECT_TRUE(says(parse("    - {name: a, fault: blackhole, duration: 1s, target: {netns: e}, "
