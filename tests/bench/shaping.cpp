@@ -30,6 +30,9 @@ using namespace std::chrono_literals;
 using agent::RuleSpec;
 using agent::kernel::DataPath;
 
+// Ratios are too close to nothing to be read as such.
+constexpr double kPercent = 100;
+
 // Of a full frame of TCP with timestamps over IPv4: what iperf3 counts, and what a rate does.
 constexpr double kPayload = 1448, kFrame = 1514;
 
@@ -86,7 +89,7 @@ Result<void> ShapingBench::inject(const std::vector<RuleSpec>& rules) {
 }
 
 Result<void> ShapingBench::measure_rates(BenchmarkResult& result) {
-  constexpr double kMost = 0.01;
+  constexpr double kMost = 1;  // %
   for (const double rate : {1e6, 10e6, 100e6, 1e9}) {
     plan::BandwidthParams params;
     params.bits_per_second = rate;
@@ -102,10 +105,10 @@ Result<void> ShapingBench::measure_rates(BenchmarkResult& result) {
       if (!seen) {
         return std::unexpected(seen.error());
       }
-      off.push_back(std::abs(seen->bits_per_second * kFrame / kPayload / rate - 1));
+      off.push_back(kPercent * std::abs(seen->bits_per_second * kFrame / kPayload / rate - 1));
     }
     result.figures.push_back({.name = fmt::format("TCP over {}, off by", format_rate(rate)),
-                              .unit = "ratio",
+                              .unit = "%",
                               .samples = std::move(off),
                               .target = Target{.at_most = kMost}});
   }
@@ -114,7 +117,7 @@ Result<void> ShapingBench::measure_rates(BenchmarkResult& result) {
 
 // A million packets each, by BPF_PROG_TEST_RUN.
 Result<void> ShapingBench::measure_bursts(BenchmarkResult& result) {
-  constexpr double kMost = 0.02;
+  constexpr double kMost = 2;  // %
   constexpr double kToBad = 0.01, kToGood = 0.25;
   plan::Draw draw;
   draw.how = plan::Draw::How::chain;
@@ -142,15 +145,16 @@ Result<void> ShapingBench::measure_bursts(BenchmarkResult& result) {
     }
     const auto dropped = static_cast<double>(counters->dropped_packets);
     const double share = dropped / packets;
-    rate_off.push_back(std::abs(share / draw.expected_share() - 1));
-    length_off.push_back(std::abs(dropped / static_cast<double>(counters->bursts) * kToGood - 1));
+    rate_off.push_back(kPercent * std::abs(share / draw.expected_share() - 1));
+    length_off.push_back(kPercent *
+                         std::abs(dropped / static_cast<double>(counters->bursts) * kToGood - 1));
   }
   result.figures.push_back({.name = "Gilbert-Elliott: rate off by",
-                            .unit = "ratio",
+                            .unit = "%",
                             .samples = std::move(rate_off),
                             .target = Target{.at_most = kMost}});
   result.figures.push_back({.name = "Gilbert-Elliott: mean burst length off by",
-                            .unit = "ratio",
+                            .unit = "%",
                             .samples = std::move(length_off),
                             .target = Target{.at_most = kMost}});
   return {};
@@ -158,7 +162,8 @@ Result<void> ShapingBench::measure_bursts(BenchmarkResult& result) {
 
 // The same loss where the packets arrive, by nftables: what a wire would do.
 Result<void> ShapingBench::measure_retransmits(BenchmarkResult& result) {
-  constexpr double kMost = 0.05, kLoss = 0.01;
+  constexpr double kMost = 5;  // %
+  constexpr double kLoss = 0.01;
   plan::Draw draw;
   draw.percent.share = kLoss;
   std::vector<double> ours, theirs, apart;
@@ -193,7 +198,7 @@ Result<void> ShapingBench::measure_retransmits(BenchmarkResult& result) {
     theirs.push_back(per_megabyte(*there));
   }
   // Of medians: what a round has of one has nothing to do with what it has of the other.
-  apart.push_back(std::abs(percentile(ours, 0.5) / percentile(theirs, 0.5) - 1));
+  apart.push_back(kPercent * std::abs(percentile(ours, 0.5) / percentile(theirs, 0.5) - 1));
   result.figures.push_back({.name = "retransmits at 1% loss",
                             .unit = "per MB",
                             .samples = std::move(ours),
@@ -203,7 +208,7 @@ Result<void> ShapingBench::measure_retransmits(BenchmarkResult& result) {
                             .samples = std::move(theirs),
                             .target = {}});
   result.figures.push_back({.name = "… their medians apart by",
-                            .unit = "ratio",
+                            .unit = "%",
                             .samples = std::move(apart),
                             .target = Target{.at_most = kMost}});
   return {};
