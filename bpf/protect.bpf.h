@@ -36,9 +36,9 @@ static __always_inline int hf_same_address(const struct hf_address* a, const __u
   return x[0] == y[0] && x[1] == y[1];
 }
 
-__noinline int hf_is_protected(struct __sk_buff* skb, const struct hf_packet* packet) {
+/* By itself for the verifier, see hf_count: there may be 32. */
+__noinline int hf_is_endpoint(const struct hf_packet* packet) {
   if (!packet) return 0; /* never; the verifier asks */
-  if (hf_is_dhcp(packet) || hf_is_neighbour_discovery(skb, packet)) return 1;
   for (__u32 i = 0; i < HF_MAX_PROTECTED; i++) {
     if (i >= config.protected_count) break;
     const struct hf_protected* endpoint = &control.protected_endpoints[i];
@@ -52,6 +52,11 @@ __noinline int hf_is_protected(struct __sk_buff* skb, const struct hf_packet* pa
       return 1;
   }
   return 0;
+}
+
+static __always_inline int hf_is_protected(struct __sk_buff* skb, const struct hf_packet* packet) {
+  return hf_is_dhcp(packet) || hf_is_neighbour_discovery(skb, packet) ||
+         (config.protected_count && hf_is_endpoint(packet));
 }
 
 #endif
