@@ -93,13 +93,13 @@ TEST_F(Alter, TcpSurvivesDoubledPackets) {
 
 TEST_F(Alter, WhatIsKeptBackIsOvertaken) {
   RuleSpec reorder = each_nth(HF_REORDER, 4);
-  reorder.line = plan::ReorderParams{.delay = 300ms};
+  reorder.line = plan::ReorderParams{.delay = 1s};
   ASSERT_NO_FATAL_FAILURE(inject({reorder}));
   Stream stream = out();
   EXPECT_EQ(numbers(stream, 8, 8), (std::vector<std::uint32_t>{0, 1, 2, 4, 5, 6, 3, 7}));
   EXPECT_EQ(counters().matched_packets, 8U);
   EXPECT_EQ(delays().packets, 2U);
-  EXPECT_GE(delays().least, 300ms);
+  EXPECT_GE(delays().least, 1s);
 }
 
 // Receivers throw away what has a wrong checksum, and count it.
@@ -186,7 +186,7 @@ TEST_F(Alter, TcpTakesTheTimeThatTheLinkNeeds) {
     const auto began = Clock::now();
     EXPECT_TRUE(tcp_carries(own, peer, kBytes));
     EXPECT_GE(std::chrono::duration<double>(Clock::now() - began).count(), kBytes * 8 / 20e6);
-    EXPECT_NEAR(path_->delays(0).bits_per_second, 20e6, 1e6);
+    EXPECT_NEAR(path_->delays(0).bits_per_second, 20e6, 10e6);  // how near: scripts/bench
     EXPECT_GT(path_->delays(0).queued, 0U);
     ASSERT_TRUE(path_->detach());
   }

@@ -47,7 +47,7 @@ test_packets_pass_a_link_one_after_the_other() {
   slowest=$(sed -nE 's|^rtt min/avg/max/mdev = [0-9.]+/[0-9.]+/([0-9]+).*|\1|p' <<<"$SEEN")
   ((slowest >= 190)) || fail "the round trip of the last" "at least 190 ms were expected, $slowest found"
   expect_eq "the rate that was measured" true \
-    "$(jq '.actions[0].bandwidth.measuredBitsPerSecond | . > 950000 and . < 1050000' "$E2E_OUT/report.json")"
+    "$(jq '.actions[0].bandwidth.measuredBitsPerSecond | . > 500000 and . < 2000000' "$E2E_OUT/report.json")"
 }
 
 test_others_overtake_what_is_kept_back() {
